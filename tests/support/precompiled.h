@@ -1,0 +1,5 @@
+#pragma once
+
+#include <catch2/catch.hpp>
+
+#include "base/precompiled.h"
