@@ -1,0 +1,9 @@
+#include "base/version.h"
+
+namespace lifeboat {
+
+std::string_view version() {
+    return LIFEBOAT_VERSION;
+}
+
+}  // namespace lifeboat
