@@ -1,5 +1,8 @@
 #include "base/json.h"
 
+#include <algorithm>
+#include <optional>
+
 #include "base/error.h"
 #include "base/text.h"
 

@@ -1,6 +1,7 @@
 #include "base/time.h"
 
 #include <array>
+#include <cstdint>
 #include <cstdio>
 #include <limits>
 
