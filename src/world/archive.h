@@ -1,0 +1,81 @@
+// Tar archives (pax): written from trees with digests as it goes, read back with suspicion. Only plain tar is read
+// here: whatever is compressed or encrypted is opened before (libarchive's own gzip reader does not check its
+// checksums). An archive that holds anything dangerous is refused as a whole; what was extracted until then is removed
+// (R29).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/size.h"
+#include "world/control.h"
+#include "world/files.h"
+#include "world/tree.h"
+
+namespace lifeboat {
+
+// Takes all of `bytes` or throws.
+using ByteSink = std::function<void(std::span<const std::byte> bytes)>;
+// Fills the front of `buffer`, returns how much; 0 at the end.
+using ByteSource = std::function<std::size_t(std::span<std::byte> buffer)>;
+
+// Reads `path` from its beginning to its end.
+ByteSource read_from(const std::filesystem::path& path);
+
+// A tree to be archived below `name`; with an empty name its root is the entry "." (a single file: its own file name).
+struct NamedTree {
+    std::string name;
+    std::filesystem::path root;
+};
+
+struct WrittenTar {
+    HashedFile file;                    // of the archive's own bytes
+    std::vector<TreeListing> listings;  // of each tree, in the order given: what was read
+};
+// Modes, owners, times, links and extended attributes are kept; sockets are left out, FIFOs and devices are
+// Error{unsupported}. A file that shrinks while it is read is Error{busy}.
+WrittenTar write_tar(const std::vector<NamedTree>& trees, const ByteSink& sink, const WorkControl& control = {});
+// To a new file of mode 0600, synced; removed again when it fails.
+WrittenTar write_tar(const std::vector<NamedTree>& trees, const std::filesystem::path& to,
+                     const WorkControl& control = {});
+
+struct ExtractLimits {
+    Bytes bytes{std::uint64_t{1} << 44};  // of all files together, holes included
+    std::uint64_t entries = 10'000'000;
+    double ratio = 1000;  // of bytes extracted to bytes read, beyond the first 16 MiB
+    std::size_t path_length = 4096;
+    std::size_t depth = 256;
+};
+
+struct ExtractOptions {
+    ExtractLimits limits;
+    std::string
+        inside;  // only what lies at or below this path in the archive, which becomes the root; empty: everything
+    bool keep_set_id = false;  // setuid and setgid bits of files (those of directories are kept)
+};
+
+// Extracts into `to`, which must not exist: a directory, or a file when `inside` names one. Refused as a whole
+// (Error{refused}): absolute paths, `..`, links that lead out, hard links to anything but a file before it in the
+// archive, devices, FIFOs, names used twice. Error{limit_exceeded} beyond a limit, Error{incomplete} when the archive
+// is cut (its end marker is missing), Error{corrupt} when it is no tar. Owners are set when root. Synced when it
+// returns; removed again when it fails. Returns what the archive says it holds, digests computed from the bytes; the
+// caller compares with `list_tree(to)` and with its own manifest.
+TreeListing extract_tar(const ByteSource& source, const std::filesystem::path& to, const ExtractOptions& options,
+                        const WorkControl& control = {});
+TreeListing extract_tar(const std::filesystem::path& archive, const std::filesystem::path& to,
+                        const ExtractOptions& options, const WorkControl& control = {});
+
+// The same reading and the same refusals without writing anything.
+TreeListing list_tar(const ByteSource& source, const ExtractOptions& options = {}, const WorkControl& control = {});
+TreeListing list_tar(const std::filesystem::path& archive, const ExtractOptions& options = {},
+                     const WorkControl& control = {});
+
+// Whether the file begins as a tar archive does.
+bool looks_like_tar(const std::filesystem::path& path);
+
+}  // namespace lifeboat
