@@ -13,16 +13,12 @@
 #include <vector>
 
 #include "base/size.h"
+#include "world/byte_stream.h"
 #include "world/control.h"
 #include "world/files.h"
 #include "world/tree.h"
 
 namespace lifeboat {
-
-// Takes all of `bytes` or throws.
-using ByteSink = std::function<void(std::span<const std::byte> bytes)>;
-// Fills the front of `buffer`, returns how much; 0 at the end.
-using ByteSource = std::function<std::size_t(std::span<std::byte> buffer)>;
 
 // Reads `path` from its beginning to its end.
 ByteSource read_from(const std::filesystem::path& path);
