@@ -1,5 +1,6 @@
 # Every third-party library, found once and given one name. All come from Debian's packages (scripts/install-deps.sh).
 find_package(PkgConfig REQUIRED)
+add_compile_options(-pthread)   # everywhere: some libraries ask for it, and the precompiled header is shared
 find_package(Threads REQUIRED)
 find_package(OpenSSL REQUIRED)
 find_package(CURL REQUIRED)
