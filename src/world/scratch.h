@@ -13,22 +13,23 @@
 namespace lifeboat {
 
 struct ScratchPostgresWish {
-    std::filesystem::path
-        folder;            // of this cluster alone; made when missing. Notes about it stay here wherever it really runs
-    std::string nonce;     // 1 to 63 letters, digits, '-' or '_'
-    int version = 0;       // major; 0: the newest installed
-    std::string password;  // of the superuser "postgres", by SCRAM; empty: every local user is trusted
+    // Of this cluster alone; made when missing. Notes about it stay here wherever it really runs.
+    std::filesystem::path folder;
+    std::string nonce;  // 1 to 63 letters, digits, '-' or '_'
+    int version = 0;    // major; 0: the newest installed
+    Secret password;    // of the superuser "postgres", by SCRAM; empty: every local user is trusted
     std::map<std::string, std::string> settings;  // more lines for its configuration
 };
 
 struct ScratchPostgres {
     std::filesystem::path folder;
-    std::filesystem::path
-        place;  // where it really is: `folder`, or below /var/tmp when the server's user cannot enter `folder`
+    // Where it really is: inside `folder`, or in /var/tmp when the server's user cannot enter `folder`.
+    std::filesystem::path place;
     std::string nonce;
     std::string host = "127.0.0.1";
     int port = 0;
     std::string user = "postgres";
+    Secret password;                 // as it was wished; empty after an attach
     std::filesystem::path socket;    // directory of the unix socket
     std::filesystem::path programs;  // its bin folder
     int pid = 0;                     // of the postmaster
