@@ -1,0 +1,59 @@
+// Where runs are kept: journals, plans, logs, reports, locks and claims. A directory (room `runs`), later also
+// PostgreSQL.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/journal.h"
+#include "engine/state.h"
+
+namespace lifeboat {
+
+struct StoredRun {
+    std::string run_id;
+    std::string runbook;
+    Timestamp started_at{};
+    bool ended = false;
+    std::optional<Verdict> verdict;  // of the last event that says
+};
+
+// What a reader gets back: the plan and the journal as they are.
+struct RunRecord {
+    std::string run_id;
+    Plan plan;
+    std::vector<Event> events;
+    std::optional<std::string> torn_tail;  // why the last record was cut, when it was
+    std::string head;  // SHA-256 of the last record: with it the hash chain vouches for the whole journal
+};
+
+// Held while the process lives; released by destruction.
+class Held {
+  public:
+    virtual ~Held() = default;
+};
+
+class RunStore {
+  public:
+    virtual ~RunStore() = default;
+    // A new run with its plan, runbook and scripts; id like "2026-02-01T02-00-00-database-corruption-4f1c". Throws
+    // already_exists.
+    virtual std::string create(const Plan& plan, Timestamp now) = 0;
+    virtual RunRecord read(const std::string& run_id) const = 0;
+    // Takes the run itself (one runner at a time; Error{locked}), cuts a torn tail, and appends from there.
+    virtual std::unique_ptr<Journal> open_journal(const std::string& run_id) = 0;
+    virtual std::vector<StoredRun> list() const = 0;                            // newest first
+    virtual std::filesystem::path folder(const std::string& run_id) const = 0;  // for workspaces, logs and reports
+
+    // Locks every identity of every target for this process and claims it for the run. Throws Error{locked} naming run,
+    // host, user and since when another process holds one, or another unfinished run claims one.
+    virtual std::unique_ptr<Held> lock_targets(const std::string& run_id, const std::vector<TargetIdentity>& targets,
+                                               const Runner& runner) = 0;
+    // The run has ended: its claims fall.
+    virtual void release_claims(const std::string& run_id) = 0;
+};
+
+}  // namespace lifeboat
