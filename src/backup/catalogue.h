@@ -1,0 +1,51 @@
+// What backups of a set there are: every store's copies in one list with a total, deterministic order (R18): newest
+// data first, by `consistent_at`, then by id, then in the order of the stores. The stores' own time stamps and the
+// order of listings do not count.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "backup/manifest.h"
+#include "backup/notes.h"
+#include "base/error.h"
+#include "stores/store.h"
+
+namespace lifeboat {
+
+using Stores = std::vector<std::shared_ptr<Store>>;
+
+struct CatalogueEntry {
+    std::string id;
+    std::string store;
+    std::size_t store_rank = 0;   // place of the store in the set's list
+    std::string manifest_sha256;  // empty when it could not be read
+    std::optional<Manifest> manifest;
+    std::string refused;  // why there is no manifest here; empty otherwise
+    Verified verified;
+};
+
+struct StoreTrouble {
+    std::string store;
+    Error error;
+};
+
+struct Catalogue {
+    std::vector<CatalogueEntry> entries;  // in order; those without a manifest last
+    std::vector<StoreTrouble> troubles;   // stores that could not be read: their backups are unknown, not absent
+};
+
+// Whether `a` comes before `b`.
+bool comes_first(const CatalogueEntry& a, const CatalogueEntry& b);
+
+// Folders without a manifest are no backups (being made, being removed). Throws only Error{cancelled | timed_out}.
+Catalogue read_catalogue(const std::string& set, const Stores& stores, const WorkControl& control = {});
+// One backup of one store, its notes included; nullopt when it does not exist there. Throws when the store cannot be
+// read.
+std::optional<CatalogueEntry> read_entry(Store& store, std::size_t rank, const std::string& set, const std::string& id,
+                                         const WorkControl& control = {});
+
+}  // namespace lifeboat

@@ -1,0 +1,236 @@
+#include "backup/manifest.h"
+
+#include <algorithm>
+#include <limits>
+#include <set>
+
+#include "backup/layout.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "stores/key.h"
+
+namespace lifeboat {
+
+namespace {
+
+// Reads one JSON object whose keys are all known; every complaint says where.
+class Fields {
+  public:
+    Fields(const Json& value, std::string where) : value_(value), where_(std::move(where)) {
+        if (!value.is_object()) throw damaged("it is no object");
+    }
+
+    void only(std::initializer_list<std::string_view> names) const {
+        for (const auto& [key, unused] : value_.items()) {
+            if (std::find(names.begin(), names.end(), key) != names.end()) continue;
+            throw Error{
+                ErrorCode::unsupported,
+                where_ + ": format '" + std::string(manifest_format) + "' has no field '" + printable(key) + "'",
+                "Read this backup with the version of lifeboat that made it."};
+        }
+    }
+
+    const Json& at(const char* name) const {
+        const auto found = value_.find(name);
+        if (found == value_.end()) throw damaged("field '" + std::string(name) + "' is missing");
+        return *found;
+    }
+    std::string text(const char* name) const {
+        const Json& value = at(name);
+        if (!value.is_string() || value.get_ref<const std::string&>().empty())
+            throw damaged("field '" + std::string(name) + "' is no text");
+        return value;
+    }
+    Timestamp time(const char* name) const {
+        const auto parsed = parse_timestamp(text(name));
+        if (!parsed) throw damaged("field '" + std::string(name) + "' is no time");
+        return *parsed;
+    }
+    std::uint64_t count(const char* name) const {
+        const Json& value = at(name);
+        if (!value.is_number_unsigned()) throw damaged("field '" + std::string(name) + "' is no size");
+        return value;
+    }
+    const Json& list(const char* name) const {
+        const Json& value = at(name);
+        if (!value.is_array()) throw damaged("field '" + std::string(name) + "' is no list");
+        return value;
+    }
+
+    Error damaged(const std::string& why) const { return Error{ErrorCode::corrupt, where_ + ": " + why}; }
+
+  private:
+    const Json& value_;
+    std::string where_;
+};
+
+constexpr std::string_view hexadecimal = "0123456789abcdef";
+
+ComponentKind kind_named(const Fields& fields, const std::string& name) {
+    for (const ComponentKind kind : {ComponentKind::postgres, ComponentKind::sqlite, ComponentKind::files})
+        if (to_text(kind) == name) return kind;
+    throw fields.damaged("'" + printable(name) + "' is no kind of component");
+}
+
+ManifestObject object_from_json(const Json& value, const std::string& component, const std::string& where) {
+    const Fields fields(value, where);
+    fields.only({"key", "size", "sha256"});
+    ManifestObject object{
+        .key = fields.text("key"), .size = Bytes{fields.count("size")}, .sha256 = fields.text("sha256")};
+    const std::string why = key_refusal(object.key);
+    if (!why.empty()) throw fields.damaged("object '" + printable(object.key) + "': " + why);
+    if (!object.key.starts_with(component + "/"))
+        throw fields.damaged("object '" + object.key + "' is not in the folder of its component");
+    if (object.sha256.size() != 64 || object.sha256.find_first_not_of(hexadecimal) != std::string::npos)
+        throw fields.damaged("field 'sha256' is no SHA-256");
+    return object;
+}
+
+ManifestComponent component_from_json(const Json& value, const std::string& where) {
+    const Fields fields(value, where);
+    fields.only({"name", "kind", "format", "consistent_at", "objects", "facts"});
+    ManifestComponent component{.name = fields.text("name")};
+    component.kind = kind_named(fields, fields.text("kind"));
+    component.format = fields.text("format");
+    component.consistent_at = fields.time("consistent_at");
+    component.facts = fields.at("facts");
+    if (!component.facts.is_object()) throw fields.damaged("field 'facts' is no object");
+    try {
+        check_part_name(component.name, "component");
+    } catch (const Error& error) {
+        throw fields.damaged(error.message);
+    }
+    std::set<std::string> keys;
+    for (const Json& object : fields.list("objects")) {
+        component.objects.push_back(object_from_json(
+            object, component.name, where + ".objects[" + std::to_string(component.objects.size()) + "]"));
+        if (!keys.insert(component.objects.back().key).second)
+            throw fields.damaged("object '" + component.objects.back().key + "' is named twice");
+    }
+    if (component.objects.empty()) throw fields.damaged("component '" + component.name + "' has no objects");
+    return component;
+}
+
+Json to_json(const ManifestComponent& component) {
+    Json objects = Json::array();
+    for (const ManifestObject& object : component.objects)
+        objects.push_back({{"key", object.key}, {"size", object.size.count}, {"sha256", object.sha256}});
+    return {{"name", component.name},        {"kind", to_text(component.kind)},
+            {"format", component.format},    {"consistent_at", to_text(component.consistent_at)},
+            {"objects", std::move(objects)}, {"facts", component.facts}};
+}
+
+}  // namespace
+
+std::string_view to_text(ComponentKind kind) {
+    switch (kind) {
+        case ComponentKind::postgres:
+            return "postgres";
+        case ComponentKind::sqlite:
+            return "sqlite";
+        case ComponentKind::files:
+            return "files";
+    }
+    return {};
+}
+
+Bytes Manifest::size() const {
+    Bytes total;
+    for (const ManifestComponent& component : components)
+        for (const ManifestObject& object : component.objects)
+            total.count += object.size.count;
+    return total;
+}
+
+std::size_t Manifest::objects() const {
+    std::size_t count = 0;
+    for (const ManifestComponent& component : components)
+        count += component.objects.size();
+    return count;
+}
+
+const ManifestComponent* Manifest::component(std::string_view name) const {
+    for (const ManifestComponent& component : components)
+        if (component.name == name) return &component;
+    return nullptr;
+}
+
+Json to_json(const Manifest& manifest) {
+    Json components = Json::array();
+    for (const ManifestComponent& component : manifest.components)
+        components.push_back(to_json(component));
+    return {{"lifeboat", manifest_format},
+            {"id", manifest.id},
+            {"set", manifest.set},
+            {"started_at", to_text(manifest.started_at)},
+            {"consistent_at", to_text(manifest.consistent_at)},
+            {"made_by", manifest.made_by},
+            {"components", std::move(components)}};
+}
+
+std::string manifest_text(const Manifest& manifest) {
+    return to_pretty_text(to_json(manifest)) + "\n";
+}
+
+Manifest parse_manifest(std::string_view text, std::string_view where) {
+    const std::string name = "manifest of " + std::string(where);
+    if (text.empty()) throw Error{ErrorCode::corrupt, name + ": it is empty"};
+    Json value;
+    try {
+        value = parse_json(text, name);
+    } catch (const Error& error) {
+        throw Error{ErrorCode::corrupt, error.message};
+    }
+    const Fields fields(value, name);
+    const std::string format = fields.text("lifeboat");
+    if (format != manifest_format)
+        throw Error{ErrorCode::unsupported,
+                    name + ": its format is '" + printable(format) + "', this version reads '" +
+                        std::string(manifest_format) + "'",
+                    "Read this backup with the version of lifeboat that made it."};
+    fields.only({"lifeboat", "id", "set", "started_at", "consistent_at", "made_by", "components"});
+
+    Manifest manifest{.id = fields.text("id"), .set = fields.text("set")};
+    manifest.started_at = fields.time("started_at");
+    manifest.consistent_at = fields.time("consistent_at");
+    manifest.made_by = fields.text("made_by");
+    if (!time_of_backup_id(manifest.id)) throw fields.damaged("'" + printable(manifest.id) + "' is no id of a backup");
+    std::set<std::string> names;
+    std::uint64_t total = 0;
+    for (const Json& component : fields.list("components")) {
+        const std::string place = name + ": components[" + std::to_string(manifest.components.size()) + "]";
+        manifest.components.push_back(component_from_json(component, place));
+        const ManifestComponent& added = manifest.components.back();
+        if (!names.insert(added.name).second) throw fields.damaged("component '" + added.name + "' is named twice");
+        if (added.consistent_at < manifest.consistent_at)
+            throw fields.damaged("component '" + added.name + "' is older than the backup");
+        for (const ManifestObject& object : added.objects) {
+            if (object.size.count > std::numeric_limits<std::uint64_t>::max() - total)
+                throw fields.damaged("its sizes are impossible");
+            total += object.size.count;
+        }
+    }
+    if (manifest.components.empty()) throw fields.damaged("it has no components");
+    return manifest;
+}
+
+std::string checksum_file(const Manifest& manifest, std::string_view manifest_sha256) {
+    std::string text;
+    // sha256sum marks names that hold a backslash by a leading one and doubles it; keys hold no newlines
+    const auto line = [&](std::string_view sha256, std::string_view name) {
+        std::string escaped;
+        for (const char byte : name) {
+            if (byte == '\\') escaped += '\\';
+            escaped += byte;
+        }
+        if (escaped.size() != name.size()) text += '\\';
+        text += std::string(sha256) + "  " + escaped + "\n";
+    };
+    for (const ManifestComponent& component : manifest.components)
+        for (const ManifestObject& object : component.objects)
+            line(object.sha256, object.key);
+    line(manifest_sha256, manifest_name);
+    return text;
+}
+
+}  // namespace lifeboat

@@ -1,0 +1,67 @@
+// The manifest: what a backup is, written last and removed first, so that a backup without one does not exist. Format 1
+// is read strictly: an unknown version, key, kind or a key that leaves the backup is Error{unsupported | corrupt},
+// because a field that this program does not know (an encryption, a parent) may be what the data cannot be read
+// without.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/json.h"
+#include "base/size.h"
+#include "base/time.h"
+
+namespace lifeboat {
+
+inline constexpr std::string_view manifest_format = "manifest/v1";
+
+enum class ComponentKind { postgres, sqlite, files };
+std::string_view to_text(ComponentKind kind);
+
+struct ManifestObject {
+    std::string key;     // below the backup's folder: "shop/shop.dump"
+    Bytes size;          // of the stored bytes
+    std::string sha256;  // of the stored bytes, lower-case hexadecimal
+    bool operator==(const ManifestObject&) const = default;
+};
+
+struct ManifestComponent {
+    std::string name;  // of the resource; the folder of its objects
+    ComponentKind kind = ComponentKind::files;
+    std::string format;         // postgres: custom, directory, tar, plain; sqlite: database; files: tar
+    Timestamp consistent_at{};  // nothing written before that instant is missing
+    std::vector<ManifestObject> objects;
+    Json facts =
+        Json::object();  // measured at that instant: row counts, extensions, roles, encoding, versions, positions
+    bool operator==(const ManifestComponent&) const = default;
+};
+
+struct Manifest {
+    std::string id;
+    std::string set;
+    Timestamp started_at{};
+    Timestamp consistent_at{};  // the oldest of its components'
+    std::string made_by;        // "lifeboat 0.1.0"
+    std::vector<ManifestComponent> components;
+    bool operator==(const Manifest&) const = default;
+
+    Bytes size() const;
+    std::size_t objects() const;
+    const ManifestComponent* component(std::string_view name) const;
+};
+
+Json to_json(const Manifest& manifest);
+// The very bytes of manifest.json; their SHA-256 is the backup's identity in plans.
+std::string manifest_text(const Manifest& manifest);
+// `where` is named in errors. Throws Error{corrupt} for what is no manifest or contradicts itself, Error{unsupported}
+// for another version.
+Manifest parse_manifest(std::string_view text, std::string_view where);
+
+// SHA256SUMS for `sha256sum -c` inside the backup's folder: every object, and the manifest.
+std::string checksum_file(const Manifest& manifest, std::string_view manifest_sha256);
+
+}  // namespace lifeboat
