@@ -11,6 +11,8 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "runs/journal_file.h"
+#include "runs/open_file.h"
+#include "world/file_lock.h"
 #include "world/files.h"
 
 namespace lifeboat {
@@ -135,7 +137,7 @@ std::unique_ptr<Journal> DirectoryRunStore::open_journal(const std::string& run_
         if (holder) error.details = to_json(*holder);
         throw error;
     }
-    lock->write_holder({.run_id = run_id, .runner = this_runner(), .since = clock_.now()});
+    lock->write_note(to_text(to_json(Holder{.run_id = run_id, .runner = this_runner(), .since = clock_.now()})));
     const auto path = run / "journal.jsonl";
     return std::make_unique<LockedJournal>(std::move(*lock), JournalFile{path, read_journal(path)});
 }

@@ -1,16 +1,13 @@
 #include "runs/holder.h"
 
 #include <array>
-#include <cerrno>
 
-#include <fcntl.h>
 #include <pwd.h>
-#include <sys/file.h>
 #include <unistd.h>
 
-#include "base/error.h"
 #include "base/text.h"
 #include "base/version.h"
+#include "world/file_lock.h"
 #include "world/process.h"
 
 namespace lifeboat {
@@ -77,24 +74,8 @@ Runner this_runner() {
             .version = std::string(version())};
 }
 
-std::optional<FileLock> FileLock::try_take(const std::filesystem::path& path) {
-    Descriptor file = open_file(path, O_RDWR | O_CREAT);
-    while (::flock(file.number(), LOCK_EX | LOCK_NB) != 0) {
-        if (errno == EWOULDBLOCK) return std::nullopt;
-        if (errno != EINTR) throw_errno("lock '" + path.string() + "'", errno);
-    }
-    return FileLock{std::move(file), path};
-}
-
-void FileLock::write_holder(const Holder& holder) const {
-    if (::ftruncate(file_.number(), 0) != 0) throw_errno("empty '" + path_.string() + "'", errno);
-    if (::lseek(file_.number(), 0, SEEK_SET) != 0) throw_errno("rewind '" + path_.string() + "'", errno);
-    write_all(file_, to_text(to_json(holder)) + "\n", path_);
-}
-
 std::optional<Holder> holder_of(const std::filesystem::path& lock) {
-    const auto text = read_file_if_any(lock);
-    return text ? holder_from(*text) : std::nullopt;
+    return holder_from(FileLock::note_in(lock));
 }
 
 }  // namespace lifeboat

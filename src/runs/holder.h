@@ -10,7 +10,6 @@
 #include "base/json.h"
 #include "base/time.h"
 #include "engine/event.h"
-#include "runs/descriptor.h"
 
 namespace lifeboat {
 
@@ -30,19 +29,7 @@ std::string to_text(const Holder& holder);
 // This process, as a runner.
 Runner this_runner();
 
-// An exclusive flock on a file that is never removed. Released by destruction, or by the kernel when the process dies.
-class FileLock {
-  public:
-    // Nullopt when another open file holds it; `holder_of` then says who.
-    static std::optional<FileLock> try_take(const std::filesystem::path& path);
-    void write_holder(const Holder& holder) const;
-
-  private:
-    FileLock(Descriptor file, std::filesystem::path path) : file_(std::move(file)), path_(std::move(path)) {}
-    Descriptor file_;
-    std::filesystem::path path_;
-};
-
+// Who says to hold this lock; nullopt when nobody ever wrote that.
 std::optional<Holder> holder_of(const std::filesystem::path& lock);
 
 }  // namespace lifeboat

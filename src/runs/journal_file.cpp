@@ -62,11 +62,11 @@ Event parse_line(std::string_view text, const std::filesystem::path& path, std::
 // Calls `take` with each line that ends in a newline; returns what stands after the last of them.
 template <typename Take>
 std::string each_line(const std::filesystem::path& path, const Take& take) {
-    const Descriptor file = open_file(path, O_RDONLY);
+    const FileDescriptor file = open_file(path, O_RDONLY);
     std::string rest;
     std::string chunk(chunk_size, '\0');
     while (true) {
-        const ssize_t got = ::read(file.number(), chunk.data(), chunk.size());
+        const ssize_t got = ::read(file.get(), chunk.data(), chunk.size());
         if (got == 0) return rest;
         if (got < 0) {
             if (errno == EINTR) continue;
@@ -88,12 +88,12 @@ std::string each_line(const std::filesystem::path& path, const Take& take) {
 }
 
 // The bytes from `from` on, at most `size`.
-std::string read_range(const Descriptor& file, std::uint64_t from, std::size_t size,
+std::string read_range(const FileDescriptor& file, std::uint64_t from, std::size_t size,
                        const std::filesystem::path& path) {
     std::string bytes(size, '\0');
     std::size_t have = 0;
     while (have < size) {
-        const ssize_t got = ::pread(file.number(), bytes.data() + have, size - have, static_cast<off_t>(from + have));
+        const ssize_t got = ::pread(file.get(), bytes.data() + have, size - have, static_cast<off_t>(from + have));
         if (got == 0) break;
         if (got > 0) {
             have += static_cast<std::size_t>(got);
@@ -105,9 +105,9 @@ std::string read_range(const Descriptor& file, std::uint64_t from, std::size_t s
     return bytes;
 }
 
-std::uint64_t size_of(const Descriptor& file, const std::filesystem::path& path) {
+std::uint64_t size_of(const FileDescriptor& file, const std::filesystem::path& path) {
     struct stat status {};
-    if (::fstat(file.number(), &status) != 0) throw_errno("look at '" + path.string() + "'", errno);
+    if (::fstat(file.get(), &status) != 0) throw_errno("look at '" + path.string() + "'", errno);
     return static_cast<std::uint64_t>(status.st_size);
 }
 
@@ -174,7 +174,7 @@ JournalContent read_journal(const std::filesystem::path& path) {
 
 Glimpse glimpse(const std::filesystem::path& journal) {
     Glimpse found;
-    const Descriptor file = open_file(journal, O_RDONLY);
+    const FileDescriptor file = open_file(journal, O_RDONLY);
     const std::uint64_t size = size_of(file, journal);
     const auto first = read_range(file, 0, static_cast<std::size_t>(std::min<std::uint64_t>(size, 4096)), journal);
     const std::size_t first_end = first.find('\n');
@@ -212,13 +212,13 @@ JournalFile::JournalFile(std::filesystem::path path, const JournalContent& conte
       head_(content.head) {
     if (size_of(file_, path_) == length_) return;
     cut_back();
-    if (broken_ || ::fdatasync(file_.number()) != 0) {
+    if (broken_ || ::fdatasync(file_.get()) != 0) {
         throw_errno("cut the torn end off '" + path_.string() + "'", errno);
     }
 }
 
 void JournalFile::cut_back() {
-    while (::ftruncate(file_.number(), static_cast<off_t>(length_)) != 0) {
+    while (::ftruncate(file_.get(), static_cast<off_t>(length_)) != 0) {
         if (errno == EINTR) continue;
         broken_ = true;
         return;
@@ -245,7 +245,7 @@ void JournalFile::append(std::span<const Event> events) {
     }
     try {
         write_all(file_, lines, path_);
-        if (::fdatasync(file_.number()) != 0) {
+        if (::fdatasync(file_.get()) != 0) {
             const int why = errno;
             broken_ = true;
             throw_errno("sync '" + path_.string() + "'", why);

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "engine/journal.h"
-#include "runs/descriptor.h"
+#include "runs/open_file.h"
 
 namespace lifeboat {
 
@@ -55,7 +55,7 @@ class JournalFile final : public Journal {
     void cut_back();
 
     std::filesystem::path path_;
-    Descriptor file_;
+    FileDescriptor file_;
     std::uint64_t length_;
     std::uint64_t seq_;
     std::string head_;

@@ -29,7 +29,7 @@ StepLog::StepLog(std::filesystem::path path, const Redactor& redactor, StepLogLi
     try {
         file_ = open_file(path_, O_WRONLY | O_CREAT | O_APPEND);
         struct stat status {};
-        if (::fstat(file_.number(), &status) == 0) written_ = static_cast<std::uint64_t>(status.st_size);
+        if (::fstat(file_.get(), &status) == 0) written_ = static_cast<std::uint64_t>(status.st_size);
         full_ = written_ >= limits_.file.count;
     } catch (const Error&) {
         full_ = true;
@@ -41,7 +41,7 @@ StepLog::~StepLog() {
 }
 
 bool StepLog::put(const std::string& text) {
-    if (!file_.is_open()) return false;
+    if (!file_) return false;
     try {
         write_all(file_, text, path_);
     } catch (const Error&) {
@@ -79,7 +79,7 @@ void StepLog::close() {
             (end += *line) += '\n';
         put(end);
     }
-    file_ = Descriptor{};
+    file_ = FileDescriptor{};
 }
 
 std::vector<std::string> StepLog::tail() const {

@@ -13,7 +13,7 @@
 
 #include "base/secret.h"
 #include "base/size.h"
-#include "runs/descriptor.h"
+#include "runs/open_file.h"
 
 namespace lifeboat {
 
@@ -45,7 +45,7 @@ class StepLog {
     const Redactor& redactor_;
     StepLogLimits limits_;
     mutable std::mutex mutex_;
-    Descriptor file_;
+    FileDescriptor file_;
     std::uint64_t written_ = 0;
     std::uint64_t cut_lines_ = 0;
     std::uint64_t cut_bytes_ = 0;

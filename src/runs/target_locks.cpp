@@ -6,6 +6,8 @@
 
 #include "base/error.h"
 #include "base/sha256.h"
+#include "runs/open_file.h"
+#include "world/file_lock.h"
 #include "world/files.h"
 
 namespace lifeboat {
@@ -61,7 +63,7 @@ std::unique_ptr<Held> TargetLocks::take(const std::vector<TargetIdentity>& targe
     for (const auto& [identity, resource] : identities) {
         Holder mine = holder;
         mine.identity = identity;
-        held[next++].write_holder(mine);
+        held[next++].write_note(to_text(to_json(mine)));
         write_durably(claims_ / (sha256_hex(identity) + ".json"), to_text(to_json(mine)) + "\n");
     }
     return std::make_unique<HeldLocks>(std::move(held));

@@ -1,4 +1,4 @@
-#include "runs/descriptor.h"
+#include "runs/open_file.h"
 
 #include <array>
 #include <cerrno>
@@ -10,36 +10,24 @@
 
 namespace lifeboat {
 
-Descriptor& Descriptor::operator=(Descriptor&& other) noexcept {
-    if (this != &other) {
-        if (number_ >= 0) ::close(number_);
-        number_ = std::exchange(other.number_, -1);
-    }
-    return *this;
-}
-
-Descriptor::~Descriptor() {
-    if (number_ >= 0) ::close(number_);
-}
-
-Descriptor open_file(const std::filesystem::path& path, int flags) {
+FileDescriptor open_file(const std::filesystem::path& path, int flags) {
     while (true) {
         const int number = ::open(path.c_str(), flags | O_CLOEXEC, 0600);
-        if (number >= 0) return Descriptor{number};
+        if (number >= 0) return FileDescriptor{number};
         if (errno != EINTR) throw_errno("open '" + path.string() + "'", errno);
     }
 }
 
 std::optional<std::string> read_file_if_any(const std::filesystem::path& path) {
-    const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
-    if (!file.is_open()) {
+    const FileDescriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+    if (!file) {
         if (errno == ENOENT) return std::nullopt;
         throw_errno("open '" + path.string() + "'", errno);
     }
     std::string text;
     std::array<char, 65536> chunk{};
     while (true) {
-        const ssize_t got = ::read(file.number(), chunk.data(), chunk.size());
+        const ssize_t got = ::read(file.get(), chunk.data(), chunk.size());
         if (got == 0) return text;
         if (got > 0) {
             text.append(chunk.data(), static_cast<std::size_t>(got));
@@ -49,9 +37,9 @@ std::optional<std::string> read_file_if_any(const std::filesystem::path& path) {
     }
 }
 
-void write_all(const Descriptor& file, std::string_view bytes, const std::filesystem::path& path) {
+void write_all(const FileDescriptor& file, std::string_view bytes, const std::filesystem::path& path) {
     while (!bytes.empty()) {
-        const ssize_t put = ::write(file.number(), bytes.data(), bytes.size());
+        const ssize_t put = ::write(file.get(), bytes.data(), bytes.size());
         if (put >= 0) {
             bytes.remove_prefix(static_cast<std::size_t>(put));
         } else if (errno != EINTR) {
