@@ -52,7 +52,8 @@ struct ExtractOptions {
     ExtractLimits limits;
     std::string
         inside;  // only what lies at or below this path in the archive, which becomes the root; empty: everything
-    bool keep_set_id = false;  // setuid and setgid bits of files (those of directories are kept)
+    bool links_may_lead_out = false;  // symbolic links with absolute targets, or above the root, are made as they are
+    bool keep_set_id = false;         // setuid and setgid bits of files (those of directories are kept)
 };
 
 // Extracts into `to`, which must not exist: a directory, or a file when `inside` names one. Refused as a whole
