@@ -94,7 +94,9 @@ void check_syntax(const std::string& text, const std::vector<Token>& tokens) {
     if (tokens.empty() && trim(text).empty()) refuse("the expression is empty", 0);
     if (!complaint) refuse("there is more than one expression", offset);
     std::string message = *complaint;
+    constexpr std::string_view leftover = "<eof> expected near ";
     if (is_incomplete(message)) message.replace(message.size() - 5, 5, "its end");
+    if (message.starts_with(leftover)) message.replace(0, leftover.size(), "unexpected symbol near ");
     Error error{ErrorCode::expression_failed, printable(message)};
     error.details = {{"offset", offset}};
     if (is_incomplete(*complaint)) error.details["incomplete"] = true;
