@@ -1,5 +1,6 @@
 #include "base/time.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstdio>
@@ -203,7 +204,9 @@ std::string to_text(Duration duration) {
 
 std::string to_human(Duration duration) {
     using namespace std::chrono;
-    if (duration < Duration::zero()) return "-" + to_human(duration == Duration::min() ? Duration::max() : -duration);
+    constexpr Duration roundable = Duration::max() - days{1};  // the rounding below looks one unit further
+    if (duration < Duration::zero()) return "-" + to_human(-std::max(duration, -roundable));
+    duration = std::min(duration, roundable);
     if (duration == Duration::zero()) return "0s";
     if (duration < 1ms) return std::to_string(duration.count()) + "us";
     if (duration < microseconds{999'500}) return std::to_string(round<milliseconds>(duration).count()) + "ms";

