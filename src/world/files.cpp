@@ -159,7 +159,7 @@ bool remove_file(const fs::path& path) {
     return true;
 }
 
-HashedFile copy_file(const fs::path& from, const fs::path& to, const WorkControl& control, unsigned mode) {
+HashedFile copy_and_hash(const fs::path& from, const fs::path& to, const WorkControl& control, unsigned mode) {
     const std::string names = "copy " + quoted(from) + " to " + quoted(to);
     const FileDescriptor source{::open(from.c_str(), O_RDONLY | O_CLOEXEC)};
     if (!source) throw_errno("open " + quoted(from), errno);

@@ -57,8 +57,8 @@ struct HashedFile {
 };
 // Copies the content and hashes it in the same pass; `to` must not exist, gets `mode`, and is synced (its directory
 // too).
-HashedFile copy_file(const std::filesystem::path& from, const std::filesystem::path& to, const WorkControl& control,
-                     unsigned mode = 0600);
+HashedFile copy_and_hash(const std::filesystem::path& from, const std::filesystem::path& to, const WorkControl& control,
+                         unsigned mode = 0600);
 HashedFile hash_file(const std::filesystem::path& path, const WorkControl& control = {});
 
 // The file system that `path` lies on, or would lie on (its nearest existing ancestor is asked).

@@ -484,9 +484,9 @@ PrivateDirectory copy_while_still(const fs::path& path, const fs::path& private_
         PrivateDirectory folder{private_folder, "sqlite-"};
         const fs::path copy = folder.path() / "database";
         try {
-            copy_file(path, copy, control);
-            if (before[1]) copy_file(companion(path, "-wal"), companion(copy, "-wal"), control);
-            if (before[2]) copy_file(companion(path, "-journal"), companion(copy, "-journal"), control);
+            copy_and_hash(path, copy, control);
+            if (before[1]) copy_and_hash(companion(path, "-wal"), companion(copy, "-wal"), control);
+            if (before[2]) copy_and_hash(companion(path, "-journal"), companion(copy, "-journal"), control);
         } catch (const Error& error) {
             if (error.code != ErrorCode::not_found || !state_of(path)) throw;
             continue;  // a companion went away while it was copied
