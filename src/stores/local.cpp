@@ -10,6 +10,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -257,7 +258,14 @@ class Draft {
     Draft(const Place& place, const FileDescriptor& folder) : place_(place), folder_(folder), name_(temporary_name()) {
         file_ = FileDescriptor(
             ::openat(folder.get(), name_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
-        if (!file_) error_ = errno;
+        if (!file_) {
+            error_ = errno;
+            return;
+        }
+        // Held for life: a temporary file that nobody has locked was left by a writer that died (see `sweep`).
+        ::flock(file_.get(), LOCK_EX | LOCK_NB);
+        struct stat facts {};
+        if (::fstat(file_.get(), &facts) == 0 && facts.st_nlink == 0) error_ = ENOENT;
     }
     ~Draft() {
         if (file_ && !published_) ::unlinkat(folder_.get(), name_.c_str(), 0);
@@ -311,6 +319,33 @@ class Draft {
     int error_ = 0;
     bool published_ = false;
 };
+
+// Removes the folder `name` if nothing but empty folders and the temporary files of dead writers is in it.
+bool sweep_away(const FileDescriptor& above, const std::string& name) {
+    if (::unlinkat(above.get(), name.c_str(), AT_REMOVEDIR) == 0) return true;
+    if (errno != ENOTEMPTY && errno != EEXIST) return false;
+    const FileDescriptor folder(::openat(above.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    const int again = folder ? ::openat(folder.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (again < 0) return false;
+    const std::unique_ptr<DIR, int (*)(DIR*)> stream(::fdopendir(again), ::closedir);
+    if (!stream) {
+        ::close(again);
+        return false;
+    }
+    while (const dirent* entry = ::readdir(stream.get())) {
+        const std::string inner = entry->d_name;
+        if (inner == "." || inner == "..") continue;
+        if (is_temporary(inner)) {
+            const FileDescriptor file(
+                ::openat(folder.get(), inner.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+            if (!file || ::flock(file.get(), LOCK_EX | LOCK_NB) != 0) return false;
+            ::unlinkat(folder.get(), inner.c_str(), 0);
+        } else if (!sweep_away(folder, inner)) {
+            return false;
+        }
+    }
+    return ::unlinkat(above.get(), name.c_str(), AT_REMOVEDIR) == 0;
+}
 
 }  // namespace
 
@@ -457,7 +492,7 @@ bool LocalStore::remove(const std::string& key, const WorkControl& control) {
     // Folders exist only for the objects in them: those that are empty now go too.
     while (!path.empty()) {
         const FileDescriptor above = open_folder(place, open_root(name_, root_), folder_of(path));
-        if (!above || ::unlinkat(above.get(), std::string(last_part(path)).c_str(), AT_REMOVEDIR) != 0) break;
+        if (!above || !sweep_away(above, std::string(last_part(path)))) break;
         sync(place, above.get(), "its folder");
         path = std::string(folder_of(path));
     }

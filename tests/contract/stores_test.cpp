@@ -1,0 +1,341 @@
+// What every store promises, run on each of them. A new kind of store is one more line in `all_stores`.
+#include <algorithm>
+#include <atomic>
+#include <catch2/catch.hpp>
+#include <filesystem>
+#include <random>
+#include <thread>
+
+#include "base/sha256.h"
+#include "stores/local.h"
+#include "stores/store.h"
+#include "world/files.h"
+
+using namespace lifeboat;
+
+namespace {
+
+struct StoreUnderTest {
+    std::string kind;
+    std::function<std::shared_ptr<Store>(const std::filesystem::path& folder)> make;
+};
+
+std::vector<StoreUnderTest> all_stores() {
+    return {
+        {"local",
+         [](const std::filesystem::path& folder) { return std::make_shared<LocalStore>("vault", folder / "root"); }},
+    };
+}
+
+// Runs `check` on an empty store of each kind.
+void on_every_store(const std::function<void(Store&)>& check) {
+    for (const StoreUnderTest& tested : all_stores()) {
+        DYNAMIC_SECTION(tested.kind) {
+            // in memory where possible: thousands of durable writes
+            const PrivateDirectory folder(std::filesystem::exists("/dev/shm") ? std::filesystem::path("/dev/shm")
+                                                                              : std::filesystem::temp_directory_path());
+            const std::shared_ptr<Store> store = tested.make(folder.path());
+            // the first write makes what has to be made
+            store->write("first", content_of("x"), {}, {});
+            store->remove("first", {});
+            check(*store);
+        }
+    }
+}
+
+std::string text_of(Store& store, const std::string& key, const ReadRange& range = {}) {
+    std::string text;
+    const ReadEnd end = store.read(key, range,
+                                   [&](std::span<const std::byte> bytes) {
+                                       text.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+                                   },
+                                   {});
+    CHECK(end == ReadEnd::complete);
+    return text;
+}
+
+std::vector<std::string> keys_of(Store& store, const ListQuery& query = {}) {
+    std::vector<std::string> keys;
+    store.list(query,
+               [&](std::span<const Listed> page) {
+                   for (const Listed& line : page) {
+                       keys.push_back(line.object.key);
+                       CHECK(line.folder == line.object.key.ends_with('/'));
+                   }
+                   return true;
+               },
+               {});
+    return keys;
+}
+
+ErrorCode code_of(const std::function<void()>& call) {
+    try {
+        call();
+    } catch (const Error& error) {
+        return error.code;
+    }
+    return ErrorCode::internal;
+}
+
+}  // namespace
+
+TEST_CASE("an object reads as it was written, whatever its key") {
+    on_every_store([](Store& store) {
+        const std::vector<std::string> keys{"plain",    "with space", "a+b",           "100%",
+                                            "a%20b",    "x=y",        "größe/日本.db", "deep/er/path",
+                                            "~tilde'q", "semi;colon", "#hash",         "q?x&y"};
+        for (const std::string& key : keys) {
+            const StoredObject written = store.write(key, content_of("content of " + key), {}, {});
+            CHECK(written.key == key);
+            CHECK(written.size == Bytes{("content of " + key).size()});
+        }
+        for (const std::string& key : keys) {
+            CHECK(text_of(store, key) == "content of " + key);
+            const auto facts = store.stat(key, {});
+            REQUIRE(facts);
+            CHECK(facts->size == Bytes{("content of " + key).size()});
+        }
+        std::vector<std::string> sorted = keys;
+        std::sort(sorted.begin(), sorted.end());
+        CHECK(keys_of(store) == sorted);
+    });
+}
+
+TEST_CASE("an empty object is an object") {
+    on_every_store([](Store& store) {
+        store.write("empty", content_of(""), {}, {});
+        CHECK(text_of(store, "empty").empty());
+        CHECK(store.stat("empty", {})->size == Bytes{0});
+        CHECK(keys_of(store) == std::vector<std::string>{"empty"});
+    });
+}
+
+TEST_CASE("ranges give exactly their bytes, and what is behind the end is incomplete") {
+    on_every_store([](Store& store) {
+        store.write("digits", content_of("0123456789"), {}, {});
+        CHECK(text_of(store, "digits", {.offset = 3, .length = 4}) == "3456");
+        CHECK(text_of(store, "digits", {.offset = 7}) == "789");
+        CHECK(text_of(store, "digits", {.offset = 10}).empty());
+        CHECK(code_of([&] { text_of(store, "digits", {.offset = 11}); }) == ErrorCode::incomplete);
+        CHECK(code_of([&] { text_of(store, "digits", {.offset = 8, .length = 3}); }) == ErrorCode::incomplete);
+    });
+}
+
+TEST_CASE("R15 a read bound to a version never gives another one") {
+    on_every_store([](Store& store) {
+        const std::string before = store.write("object", content_of("first."), {}, {}).validator;
+        CHECK(text_of(store, "object", {.validator = before}) == "first.");
+        store.write("object", content_of("second"), {}, {});
+        const ReadEnd end =
+            store.read("object", {.validator = before}, [](auto) { FAIL("bytes of another version"); }, {});
+        CHECK(end == ReadEnd::changed);
+    });
+}
+
+TEST_CASE("a listing is in the order of the bytes of whole keys, by prefix, and folds one level") {
+    on_every_store([](Store& store) {
+        for (const char* key : {"a/b", "a-b", "a.b", "a/c/d", "ab", "b/x", "a0"})
+            store.write(key, content_of("x"), {}, {});
+        using Keys = std::vector<std::string>;
+        CHECK(keys_of(store) == Keys{"a-b", "a.b", "a/b", "a/c/d", "a0", "ab", "b/x"});
+        CHECK(keys_of(store, {.prefix = "a/"}) == Keys{"a/b", "a/c/d"});
+        CHECK(keys_of(store, {.prefix = "a"}) == Keys{"a-b", "a.b", "a/b", "a/c/d", "a0", "ab"});
+        CHECK(keys_of(store, {.prefix = "a/c/d"}) == Keys{"a/c/d"});
+        CHECK(keys_of(store, {.prefix = "nothing/"}).empty());
+        CHECK(keys_of(store, {.one_level = true}) == Keys{"a-b", "a.b", "a/", "a0", "ab", "b/"});
+        CHECK(keys_of(store, {.prefix = "a/", .one_level = true}) == Keys{"a/b", "a/c/"});
+    });
+}
+
+TEST_CASE("R18 a listing of 2,500 keys comes in pages, whole and in order, and can be ended") {
+    on_every_store([](Store& store) {
+        std::vector<int> numbers(2500);
+        for (std::size_t i = 0; i < numbers.size(); ++i)
+            numbers[i] = static_cast<int>(10000 + i);
+        std::vector<std::string> wanted;
+        for (const int number : numbers)
+            wanted.push_back("set/" + std::to_string(number));
+        std::shuffle(numbers.begin(), numbers.end(), std::mt19937(7));
+        for (const int number : numbers)
+            store.write("set/" + std::to_string(number), content_of("x"), {}, {});
+        CHECK(keys_of(store, {.prefix = "set/"}) == wanted);
+
+        std::size_t pages = 0;
+        std::size_t seen = 0;
+        store.list({.prefix = "set/"},
+                   [&](std::span<const Listed> page) {
+                       ++pages;
+                       seen += page.size();
+                       return false;
+                   },
+                   {});
+        CHECK(pages == 1);
+        CHECK(seen < 2500);
+    });
+}
+
+TEST_CASE("an exclusive write never replaces, another one does as a whole") {
+    on_every_store([](Store& store) {
+        store.write("object", content_of("first"), {.exclusive = true}, {});
+        CHECK(code_of([&] { store.write("object", content_of("second"), {.exclusive = true}, {}); }) ==
+              ErrorCode::already_exists);
+        CHECK(text_of(store, "object") == "first");
+        store.write("object", content_of("3"), {}, {});
+        CHECK(text_of(store, "object") == "3");
+        CHECK(keys_of(store) == std::vector<std::string>{"object"});
+    });
+}
+
+TEST_CASE("of many exclusive writers of one key one wins") {
+    on_every_store([](Store& store) {
+        std::atomic<int> won = 0;
+        std::atomic<int> lost = 0;
+        {
+            std::vector<std::jthread> writers;
+            for (int i = 0; i < 8; ++i)
+                writers.emplace_back([&, i] {
+                    try {
+                        store.write("claim", content_of(std::to_string(i)), {.exclusive = true}, {});
+                        ++won;
+                    } catch (const Error& error) {
+                        if (error.code == ErrorCode::already_exists) ++lost;
+                    }
+                });
+        }
+        CHECK(won == 1);
+        CHECK(lost == 7);
+    });
+}
+
+TEST_CASE("readers never see a torn object while writers replace it and folders come and go") {
+    on_every_store([](Store& store) {
+        constexpr std::size_t size = 3u << 20;
+        const auto block = [](char letter) { return std::string(size, letter); };
+        store.write("set/object", content_of(block('a')), {}, {});
+        std::atomic<bool> over = false;
+        std::atomic<int> failures = 0;
+        std::vector<std::jthread> writers;
+        for (const char letter : {'b', 'c'})
+            writers.emplace_back([&, letter] {
+                for (int i = 0; i < 10; ++i)
+                    store.write("set/object", content_of(block(letter)), {}, {});
+            });
+        writers.emplace_back([&] {
+            for (int i = 0; i < 50; ++i) {
+                store.write("set/other/x", content_of("x"), {}, {});
+                store.remove("set/other/x", {});
+            }
+        });
+        std::jthread reader([&] {
+            while (!over) {
+                std::string text;
+                const ReadEnd end =
+                    store.read("set/object", {},
+                               [&](std::span<const std::byte> bytes) {
+                                   text.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+                               },
+                               {});
+                if (end != ReadEnd::complete || text.size() != size || text != std::string(size, text.front()))
+                    ++failures;
+            }
+        });
+        writers.clear();
+        over = true;
+        reader.join();
+        CHECK(failures == 0);
+    });
+}
+
+TEST_CASE("a source that fails, or gives another size than it said, writes nothing") {
+    on_every_store([](Store& store) {
+        const Content failing{.size = 10, .open = [](std::uint64_t) -> ByteSource {
+                                  return [given = false](std::span<std::byte> into) mutable -> std::size_t {
+                                      if (given) throw Error{ErrorCode::io_failed, "the source broke"};
+                                      given = true;
+                                      into[0] = std::byte{'x'};
+                                      return 1;
+                                  };
+                              }};
+        CHECK(code_of([&] { store.write("object", failing, {}, {}); }) == ErrorCode::io_failed);
+        Content lying = content_of("four");
+        lying.size = 5;
+        CHECK(code_of([&] { store.write("object", lying, {}, {}); }) == ErrorCode::incomplete);
+        CHECK_FALSE(store.stat("object", {}));
+        CHECK(keys_of(store).empty());
+    });
+}
+
+TEST_CASE("a sink's own error ends the read and comes through unchanged") {
+    on_every_store([](Store& store) {
+        store.write("object", content_of("x"), {}, {});
+        const auto read = [&] {
+            const ReadEnd end = store.read("object", {}, [](auto) { throw Error{ErrorCode::disk_full, "mine"}; }, {});
+            (void)end;
+        };
+        CHECK(code_of(read) == ErrorCode::disk_full);
+    });
+}
+
+TEST_CASE("removing says whether there was something, and a removed object is gone") {
+    on_every_store([](Store& store) {
+        store.write("set/a/x", content_of("x"), {}, {});
+        store.write("set/b", content_of("x"), {}, {});
+        CHECK(store.remove("set/a/x", {}));
+        CHECK_FALSE(store.remove("set/a/x", {}));
+        CHECK_FALSE(store.remove("never/was", {}));
+        CHECK_FALSE(store.stat("set/a/x", {}));
+        CHECK(code_of([&] { text_of(store, "set/a/x"); }) == ErrorCode::not_found);
+        CHECK(keys_of(store, {.prefix = "set/", .one_level = true}) == std::vector<std::string>{"set/b"});
+    });
+}
+
+TEST_CASE("hostile keys are refused by every call") {
+    on_every_store([](Store& store) {
+        using namespace std::string_literals;
+        for (const std::string& key : {""s, "../x"s, "/x"s, "a/../../x"s, "a\0b"s, "a\nb"s, "a//b"s, "a/"s}) {
+            CHECK(code_of([&] { store.write(key, content_of("x"), {}, {}); }) == ErrorCode::refused);
+            CHECK(code_of([&] { text_of(store, key); }) == ErrorCode::refused);
+            CHECK(code_of([&] { store.stat(key, {}); }) == ErrorCode::refused);
+            CHECK(code_of([&] { store.remove(key, {}); }) == ErrorCode::refused);
+        }
+        CHECK(keys_of(store).empty());
+    });
+}
+
+TEST_CASE("a call that was asked to stop, or is out of time, ends and leaves nothing") {
+    on_every_store([](Store& store) {
+        store.write("object", content_of(std::string(5u << 20, 'x')), {}, {});
+        std::stop_source stop;
+        const WorkControl control{.stop = stop.get_token()};
+        std::uint64_t taken = 0;
+        CHECK(code_of([&] {
+                  const ReadEnd end = store.read(
+                      "object", {},
+                      [&](std::span<const std::byte> bytes) {
+                          taken += bytes.size();
+                          stop.request_stop();
+                      },
+                      control);
+                  (void)end;
+              }) == ErrorCode::cancelled);
+        CHECK(taken < (5u << 20));
+        CHECK(code_of([&] { store.write("late", content_of("x"), {}, control); }) == ErrorCode::cancelled);
+        const WorkControl over{.deadline = SteadyTime{}};
+        CHECK(code_of([&] { store.write("late", content_of("x"), {}, over); }) == ErrorCode::timed_out);
+        CHECK_FALSE(store.stat("late", {}));
+    });
+}
+
+TEST_CASE("a large object streams through and can be opened at any offset") {
+    on_every_store([](Store& store) {
+        constexpr std::uint64_t size = (5u << 20) + 17;
+        std::string text(size, '\0');
+        std::mt19937 random(3);
+        for (char& byte : text)
+            byte = static_cast<char>(random());
+        store.write("large", content_of(text), {}, {});
+        CHECK(sha256_hex(text_of(store, "large")) == sha256_hex(text));
+        CHECK(text_of(store, "large", {.offset = (1u << 20) - 1, .length = 2}) == text.substr((1u << 20) - 1, 2));
+        CHECK(code_of([&] { read_all(store, "large", Bytes{100}, {}); }) == ErrorCode::limit_exceeded);
+    });
+}
