@@ -1,0 +1,36 @@
+// One object on its way from a store into a file: hashed while it comes, compared with the manifest, visible under its
+// name only when it is whole, right and synced.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "backup/manifest.h"
+#include "backup/work.h"
+#include "stores/store.h"
+
+namespace lifeboat {
+
+// What went wrong with a store's copy: the next copy or candidate may be better. Trouble with the own disk, a stop or a
+// deadline is thrown as the Error that it is.
+struct SourceTrouble {
+    Error error;
+};
+
+// Throws SourceTrouble; Error for everything that no other source could cure. `part` is a scratch file on `to`'s file
+// system.
+void fetch_object(Store& store, const std::string& key, const ManifestObject& expected, const std::filesystem::path& to,
+                  const std::filesystem::path& part, ByteProgress& progress, const WorkControl& control);
+
+// Reads the whole object and compares. Throws SourceTrouble likewise.
+void check_object(Store& store, const std::string& key, const ManifestObject& expected, ByteProgress& progress,
+                  const WorkControl& control);
+
+// Whether the file is there and is that object; reads it.
+bool is_object(const std::filesystem::path& path, const ManifestObject& expected, ByteProgress& progress,
+               const WorkControl& control);
+
+// Whether another source could still help: false for stops, deadlines, the own disk, missing programs and bugs.
+bool is_about_the_source(ErrorCode code);
+
+}  // namespace lifeboat

@@ -1,0 +1,44 @@
+// A new backup: the sources are dumped into the workspace, then written to every store, manifest last. A store that
+// fails does not stop the others. The first object written is a claim (a note of kind 'started' with a token of this
+// deed), so that two makers of one second cannot mix their objects and an undo removes nothing but its own.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "backup/catalogue.h"
+#include "backup/dump.h"
+#include "backup/work.h"
+
+namespace lifeboat {
+
+// An id that no store holds anything under. Stores that cannot be read are skipped; throws their error when none can
+// be.
+std::string free_backup_id(const std::string& set, const Stores& stores, Timestamp started_at,
+                           const WorkControl& control = {});
+
+struct CreateRequest {
+    std::string set;
+    std::string id;
+    Timestamp started_at{};
+    std::string claim;  // token of this deed, the same for every attempt
+    std::vector<ComponentSource> sources;
+    Stores stores;
+};
+
+struct CreatedBackup {
+    Manifest manifest;
+    std::string manifest_sha256;
+    std::vector<std::string> stores;     // that hold it now, whole
+    std::vector<StoreTrouble> troubles;  // the others
+};
+
+// Throws Error{moved} when the id was taken meanwhile, the first store's error when no store took the backup.
+CreatedBackup create_backup(const CreateRequest& request, const Clock& clock, const BackupWork& work);
+
+// Removes what `create_backup` with this claim has written to `store`: the manifest first, the claim last. False when
+// there was nothing of it. Can be called again after a kill.
+bool remove_claimed(Store& store, const std::string& set, const std::string& id, const std::string& claim,
+                    const WorkControl& control = {});
+
+}  // namespace lifeboat

@@ -1,0 +1,220 @@
+#include "backup/fetch.h"
+
+#include <algorithm>
+
+#include "backup/arrival.h"
+#include "backup/layout.h"
+#include "backup/readable.h"
+#include "base/error.h"
+#include "base/sha256.h"
+#include "base/text.h"
+#include "world/files.h"
+#include "world/tree.h"
+
+namespace lifeboat {
+
+namespace {
+
+constexpr Bytes manifest_limit{64u << 20};
+
+std::string manifest_line(std::string_view sums) {
+    constexpr std::string_view ending = "  manifest.json";
+    for (const std::string& line : split(sums, '\n'))
+        if (line.size() == 64 + ending.size() && line.ends_with(ending)) return line.substr(0, 64);
+    return {};
+}
+
+// Missing checksums are tolerated (the candidate's hash is what counts); checksums that speak against the manifest are
+// not.
+void compare_with_checksums(Store& store, const std::string& set, const FetchCandidate& candidate,
+                            const WorkControl& control) {
+    const std::string key = object_key(set, candidate.id, sums_name);
+    if (!store.stat(key, control)) return;
+    if (manifest_line(read_all(store, key, manifest_limit, control)) != candidate.manifest_sha256)
+        throw store_error(ErrorCode::corrupt, store.name(), key,
+                          "it does not hold the SHA-256 of the backup's manifest");
+}
+
+std::string read_manifest_text(Store& store, const std::string& set, const FetchCandidate& candidate,
+                               const WorkControl& control) {
+    const std::string key = manifest_key(set, candidate.id);
+    std::string text = read_all(store, key, manifest_limit, control);
+    const std::string found = sha256_hex(text);
+    if (found != candidate.manifest_sha256)
+        throw store_error(ErrorCode::corrupt, store.name(), key,
+                          "the manifest is another one than was chosen: its SHA-256 is " + found + " instead of " +
+                              candidate.manifest_sha256);
+    compare_with_checksums(store, set, candidate, control);
+    return text;
+}
+
+class Fetch {
+  public:
+    Fetch(const FetchRequest& request, const BackupWork& work)
+        : request_(request), work_(work), control_(work.control) {
+        control_.moved = {};
+    }
+
+    Fetched all() {
+        make_directories(request_.folder);
+        const auto& candidates = request_.candidates;
+        for (auto next = candidates.begin(); next != candidates.end();) {
+            // copies of one backup: the same id and manifest, next to each other or not
+            const FetchCandidate& first = *next;
+            std::vector<FetchCandidate> copies;
+            for (auto copy = next; copy != candidates.end() && copy->id == first.id; ++copy)
+                copies.push_back(*copy);
+            next += static_cast<std::ptrdiff_t>(copies.size());
+            if (auto fetched = one_of(copies)) return std::move(*fetched);
+        }
+        Error error{ErrorCode::no_candidate,
+                    "none of " + counted(candidates.size(), "candidate") + " of backup set '" + request_.set +
+                        "' could be fetched",
+                    "Look at the reasons; 'lifeboat backup list' shows every backup."};
+        error.details = Json{{"refused", to_json(refused_)}};
+        throw error;
+    }
+
+  private:
+    std::shared_ptr<Store> store_named(const std::string& name) const {
+        for (const auto& store : request_.stores)
+            if (store->name() == name) return store;
+        return nullptr;
+    }
+
+    void refuse(const FetchCandidate& candidate, const Error& error) {
+        refused_.push_back(FetchRefusal{
+            .id = candidate.id, .store = candidate.store, .why = error.full_message(), .code = error.code});
+        request_.refused(refused_);
+    }
+
+    // Tries the copies in turn; nullopt when none will do.
+    std::optional<Fetched> one_of(const std::vector<FetchCandidate>& copies) {
+        const std::filesystem::path folder = request_.folder / copies.front().id;
+        std::optional<Error> for_now;
+        for (const FetchCandidate& candidate : copies) {
+            try {
+                return fetch(candidate, folder);
+            } catch (const SourceTrouble& trouble) {
+                refuse(candidate, trouble.error);
+                if (info(trouble.error.code).transient) for_now = trouble.error;
+            }
+        }
+        // what was verified so far stays for the next attempt
+        if (for_now) throw for_now->during("fetching backup '" + copies.front().id + "'");
+        remove_tree(folder);
+        return std::nullopt;
+    }
+
+    Fetched fetch(const FetchCandidate& candidate, const std::filesystem::path& folder) {
+        const std::shared_ptr<Store> store = store_named(candidate.store);
+        if (!store)
+            throw SourceTrouble{Error{ErrorCode::not_found, "store '" + candidate.store + "' is not one of the set's"}};
+        std::string text;
+        Manifest manifest;
+        try {
+            text = read_manifest_text(*store, request_.set, candidate, control_);
+            manifest = parse_manifest(text, "backup '" + candidate.id + "'");
+            if (manifest.id != candidate.id || manifest.set != request_.set)
+                throw Error{ErrorCode::corrupt,
+                            "the manifest belongs to backup '" + manifest.id + "' of set '" + manifest.set + "'"};
+        } catch (const Error& error) {
+            if (!is_about_the_source(error.code)) throw;
+            throw SourceTrouble{error};
+        }
+        begin_folder(folder, text);
+
+        Fetched fetched{.from = candidate, .manifest = manifest, .folder = folder};
+        fetch_objects(*store, manifest, folder, fetched.kept);
+        for (const ManifestComponent& component : manifest.components)
+            fetched.components[component.name] = path_of(component, folder);
+        if (request_.level >= Level::readable) require_all_readable(manifest, folder);
+        fetched.refused = refused_;
+        return fetched;
+    }
+
+    // Only objects of this very manifest may lie there.
+    static void begin_folder(const std::filesystem::path& folder, const std::string& text) {
+        const std::filesystem::path path = folder / manifest_name;
+        if (std::filesystem::exists(std::filesystem::symlink_status(folder))) {
+            std::string there;
+            try {
+                there = read_small_file(path, manifest_limit);
+            } catch (const Error&) {
+                there.clear();
+            }
+            if (there == text) return;
+            remove_tree(folder);
+        }
+        make_directories(folder);
+        write_durably(path, text);
+    }
+
+    void fetch_objects(Store& store, const Manifest& manifest, const std::filesystem::path& folder,
+                       std::uint64_t& kept) {
+        ByteProgress progress(work_, "fetching backup '" + manifest.id + "' from '" + store.name() + "'",
+                              manifest.size().count);
+        std::vector<const ManifestObject*> missing;
+        std::uint64_t needed = 0;
+        for (const ManifestComponent& component : manifest.components) {
+            for (const ManifestObject& object : component.objects) {
+                if (is_object(folder / object.key, object, progress, control_)) {
+                    kept += object.size.count;
+                } else {
+                    missing.push_back(&object);
+                    needed += object.size.count;
+                }
+            }
+        }
+        const FileSystemSpace space = space_at(folder);
+        if (space.free.count < needed)
+            throw Error{ErrorCode::disk_full,
+                        "fetching backup '" + manifest.id + "' needs " + to_human(Bytes{needed}) +
+                            ", but the file system at '" + space.mount_point.string() + "' has " +
+                            to_human(space.free) + " free",
+                        "Free some space there, or put the site's 'state' on another file system."};
+        const std::filesystem::path part = request_.folder / (manifest.id + ".part");
+        for (const ManifestObject* object : missing) {
+            progress.rename("fetching '" + object->key + "' from '" + store.name() + "'");
+            fetch_object(store, object_key(request_.set, manifest.id, object->key), *object, folder / object->key, part,
+                         progress, control_);
+        }
+    }
+
+    void require_all_readable(const Manifest& manifest, const std::filesystem::path& folder) {
+        for (const ManifestComponent& component : manifest.components) {
+            try {
+                require_readable(component, path_of(component, folder), work_);
+            } catch (const Error& error) {
+                if (error.code != ErrorCode::corrupt && error.code != ErrorCode::incomplete &&
+                    error.code != ErrorCode::refused && error.code != ErrorCode::limit_exceeded)
+                    throw;
+                throw SourceTrouble{error};
+            }
+        }
+    }
+
+    const FetchRequest& request_;
+    const BackupWork& work_;
+    WorkControl control_;
+    std::vector<FetchRefusal> refused_;
+};
+
+}  // namespace
+
+Json to_json(const FetchRefusal& refusal) {
+    return {{"id", refusal.id}, {"store", refusal.store}, {"why", refusal.why}, {"code", info(refusal.code).name}};
+}
+
+Json to_json(const std::vector<FetchRefusal>& refusals) {
+    Json list = Json::array();
+    for (const FetchRefusal& refusal : refusals)
+        list.push_back(to_json(refusal));
+    return list;
+}
+
+Fetched fetch_backup(const FetchRequest& request, const BackupWork& work) {
+    return Fetch(request, work).all();
+}
+
+}  // namespace lifeboat
