@@ -39,6 +39,13 @@ double spread(std::string_view key) {
     return static_cast<double>(hash >> 11) / 9007199254740992.0;
 }
 
+// The last attempt ended with an error that is raised only before anything has been done.
+bool nothing_done(const Deed& deed, const DeedState& state) {
+    if (!state.error || state.last != AttemptOutcome::failed) return false;
+    return state.error->code == ErrorCode::moved ||
+           std::find(deed.harmless.begin(), deed.harmless.end(), state.error->code) != deed.harmless.end();
+}
+
 StepEnd end_of_failure(const DeedState& deed) {
     switch (deed.last) {
         case AttemptOutcome::timed_out:
@@ -92,9 +99,11 @@ class Decider {
 
     void record(EventBody event) { out_.emplace_back(Record{std::move(event)}); }
 
+    // What follows from the rules comes first, alone: it may change what should be started.
     std::vector<Decision> order() {
-        std::stable_partition(out_.begin(), out_.end(),
-                              [](const Decision& d) { return std::holds_alternative<Record>(d); });
+        const auto is_record = [](const Decision& d) { return std::holds_alternative<Record>(d); };
+        if (std::any_of(out_.begin(), out_.end(), is_record))
+            std::erase_if(out_, [&](const Decision& d) { return !is_record(d); });
         return std::move(out_);
     }
 
@@ -127,7 +136,7 @@ class Decider {
     void look_at(std::size_t i) {
         const StepState& step = state_.steps[i];
         const WorkKey key{i, step.current};
-        if (live_.work.contains(key)) return;
+        if (live_.work.contains({i, 0}) || live_.work.contains({i, 1})) return;
         const DeedState& deed = step.deed();
         switch (deed.stage) {
             case DeedStage::untouched:
@@ -155,7 +164,8 @@ class Decider {
 
     // Law 3: what did not end `done` is settled before anything else happens to it.
     void settle(WorkKey key, const DeedState& state) {
-        if (state_.abandoned || (mode_ == Mode::forward && live_.interrupted)) return;  // the next life will
+        if ((state_.abandoned && mode_ != Mode::concluding) || (mode_ == Mode::forward && live_.interrupted))
+            return;  // the next life will
         const DraftedStep& step = step_at(plan_, key.step);
         const Deed& deed = deed_at(step, key.deed);
         unsettled_ = true;
@@ -166,10 +176,7 @@ class Decider {
                            .by = Settled::By::rule,
                            .evidence = std::move(why)});
         };
-        const bool harmless = state.error && (state.error->code == ErrorCode::moved ||
-                                              std::find(deed.harmless.begin(), deed.harmless.end(),
-                                                        state.error->code) != deed.harmless.end());
-        if (harmless && state.last == AttemptOutcome::failed)
+        if (nothing_done(deed, state))
             return by_rule("'" + std::string(info(state.error->code).name) + "' means that nothing was done");
         switch (deed.effect) {
             case Effect::read:
@@ -282,15 +289,6 @@ class Decider {
     void start_ready() {
         std::size_t busy = live_.work.size();
         const auto limit = static_cast<std::size_t>(std::max(1, plan_.draft.max_parallel));
-        // A failure found in this very pass must stop new work before it starts.
-        const bool failing = std::any_of(out_.begin(), out_.end(), [](const Decision& d) {
-            const auto* each = std::get_if<Record>(&d);
-            if (each == nullptr) return false;
-            if (std::holds_alternative<RollbackStarted>(each->event)) return true;
-            const auto* end = std::get_if<StepEnded>(&each->event);
-            return end != nullptr && (end->end == StepEnd::failed || end->end == StepEnd::timed_out);
-        });
-        if (failing) return;
         for (std::size_t i : ready_) {
             const DraftedStep& step = step_at(plan_, i);
             const bool fresh = !state_.steps[i].started;
@@ -398,7 +396,9 @@ class Decider {
         const Deed& planned = deed_at(step_at(plan_, i), d);
         if (planned.effect == Effect::read) return false;
         const bool undoable = planned.has_undo || step_at(plan_, i).rollback;
-        return undoable || deed.stage != DeedStage::not_done;
+        // "May be done again" settles a retry, it does not say that nothing stands.
+        const bool guessed = !planned.has_probe && planned.repeatable && !nothing_done(planned, deed);
+        return undoable || deed.stage != DeedStage::not_done || guessed;
     }
 
     // The `always` steps, one after the other; they cannot change the verdict.

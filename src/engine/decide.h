@@ -45,7 +45,7 @@ struct Stop {};  // the run has ended or is paused
 
 using Decision = std::variant<Launch, Cancel, Record, WaitUntil, Stop>;
 
-// Everything that can be done now, never empty. All Records come before any Launch that relies on them.
+// What to do now, never empty: either Records alone, or everything that can be started, stopped or waited for.
 std::vector<Decision> decide(const Plan& plan, const RunState& state, const Live& live, Timestamp now);
 
 // The deed of a step that `which` (0 its own, 1 its fallback) stands for.

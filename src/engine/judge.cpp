@@ -82,6 +82,7 @@ VerdictReached judge(const Plan& plan, const RunState& state, Timestamp now) {
     for (const Interval& pause : state.pauses)
         out.waited += elapsed(pause.from, pause.to.value_or(now));
     out.verdict = verdict_of(plan, state, measured, out);
+    if (state.rollback) out.rto = out.rpo = out.data_loss = std::nullopt;  // nothing was recovered
     return out;
 }
 

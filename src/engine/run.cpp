@@ -203,9 +203,9 @@ class Life {
         const auto [step, deed] = finished.key;
         Json arguments = std::move(pending_arguments_[finished.key]);
         if (!finished.error) finished.error = exposure(arguments, finished.value);
-        // An interrupted or cancelled look has done nothing and is simply made again.
-        const bool cancelled = finished.outcome == AttemptOutcome::cancelled;
-        if (cancelled) return;
+        // A cancelled look has done nothing and is simply made again; one that comes back into a rollback is not wanted
+        // any more.
+        if (finished.outcome == AttemptOutcome::cancelled || (state_.rollback && !state_.verdict)) return;
         if (finished.error) return record(PrepareFailed{.step = step, .deed = deed, .error = *finished.error});
         record(DeedPrepared{.step = step,
                             .deed = deed,

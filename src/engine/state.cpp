@@ -36,8 +36,10 @@ class Fold {
         for (std::size_t i : std::set<std::size_t>(state_.open)) {
             for (DeedState& deed : state_.steps[i].deeds) {
                 if (deed.stage == DeedStage::attempting) end_attempt(deed, AttemptOutcome::killed, DeedStage::in_doubt);
-                if (deed.stage == DeedStage::unresolved)
-                    deed.stage = DeedStage::in_doubt;  // the world may have become readable
+                if (deed.stage != DeedStage::unresolved) continue;
+                deed.stage =
+                    DeedStage::in_doubt;  // the world may have become readable: it is looked at, or undone, again
+                if (deed.undo == UndoStage::failed) deed.undo = UndoStage::started;
             }
         }
     }
@@ -222,8 +224,8 @@ class Fold {
         if (deed.error && deed.error->code == ErrorCode::moved) {
             deed.intent = nullptr;  // the world moved: look again
             deed.stage = DeedStage::untouched;
+            deed.error.reset();
         }
-        deed.error.reset();
     }
 
     // To resume after a failure is to try again.
