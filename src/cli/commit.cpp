@@ -1,0 +1,149 @@
+#include <algorithm>
+
+#include "base/text.h"
+#include "cli/hands.h"
+#include "cli/places.h"
+#include "cli/run_files.h"
+#include "cli/verb.h"
+
+namespace fs = std::filesystem;
+
+namespace lifeboat {
+
+namespace {
+
+// Old state that a run has kept: `file:/path` or `database:<resource>/<name>`, from the outputs named `kept`.
+struct Kept {
+    std::string text;
+    std::string step;
+};
+
+std::vector<Kept> kept_by(const RunRecord& record, const RunState& state) {
+    std::vector<Kept> found;
+    for (std::size_t i = 0; i < state.steps.size(); ++i) {
+        const StepState& step = state.steps[i];
+        if (step.end != StepEnd::done || !step.outputs.is_object() || !step.outputs.contains("kept")) continue;
+        const Json& kept = step.outputs.at("kept");
+        for (const Json& one : kept.is_array() ? kept : Json::array({kept})) {
+            if (one.is_string() && !one.get<std::string>().empty())
+                found.push_back({one.get<std::string>(), step_at(record.plan, i).id});
+        }
+    }
+    return found;
+}
+
+// The old state stands beside the live one: a path that a resource itself names is never it.
+void refuse_live(const fs::path& path, const Resources& resources) {
+    for (const auto& [name, resource] : resources.all()) {
+        const auto field = resource.fields.find("path");
+        if (field == resource.fields.end() || !field->is_string()) continue;
+        const fs::path live = fs::path(field->get<std::string>()).lexically_normal();
+        const fs::path doomed = path.lexically_normal();
+        const auto [end, rest] = std::mismatch(doomed.begin(), doomed.end(), live.begin(), live.end());
+        if (end == doomed.end()) {
+            throw Error{ErrorCode::refused,
+                        "'" + doomed.string() + "' holds the live resource '" + name + "', it is not removed",
+                        "The run's journal names it as kept: that should not be."};
+        }
+    }
+}
+
+void remove(const Kept& kept, const Hands& hands) {
+    const std::string& text = kept.text;
+    if (text.starts_with("file:/")) {
+        const fs::path path = text.substr(5);
+        refuse_live(path, hands.resources());
+        std::error_code problem;
+        fs::remove_all(path, problem);
+        if (problem) throw_errno("remove '" + path.string() + "'", problem.value());
+        return;
+    }
+    const std::size_t slash = text.find('/');
+    if (text.starts_with("database:") && slash != std::string::npos) {
+        hands.do_now("postgres.drop",
+                     Json{{"database", Json{{"of", text.substr(9, slash - 9)}, {"database", text.substr(slash + 1)}}}},
+                     "commit", std::nullopt, {}, [](const Progress&) {});
+        return;
+    }
+    throw Error{
+        ErrorCode::unsupported,
+        "step '" + kept.step + "' kept '" + printable(text) + "', and this program does not know how to remove that",
+        "Remove it by hand."};
+}
+
+std::string last_recovered(const DirectoryRunStore& store) {
+    for (const StoredRun& run : store.list()) {
+        if (run.ended && (run.verdict == Verdict::recovered || run.verdict == Verdict::recovered_late ||
+                          run.verdict == Verdict::unverified))
+            return run.run_id;
+    }
+    throw Error{ErrorCode::usage, "there is no recovered run", "`lifeboat history` lists the runs."};
+}
+
+int commit(const Call& call, Session& session) {
+    DirectoryRunStore store = run_store(session);
+    const std::string run_id = call.has("run") ? any_run(store, call.one("run")) : last_recovered(store);
+    const auto journal = store.open_journal(run_id);
+    const RunRecord record = store.read(run_id);
+    const RunState state = replay(record.plan, record.events);
+    if (!state.ended)
+        throw Error{ErrorCode::usage, "run '" + run_id + "' has not ended",
+                    "Its old state may still be needed; see `lifeboat status`."};
+    if (state.committed) {
+        session.terminal.talk("run " + run_id + " was committed before\n");
+        if (session.json)
+            session.terminal.output(to_pretty_text(Json{{"run", run_id}, {"removed", Json::array()}}) + "\n");
+        return 0;
+    }
+    const std::vector<Kept> kept = kept_by(record, state);
+    if (!session.json) {
+        for (const Kept& one : kept)
+            session.terminal.output("! " + printable(one.text) + "  (kept by step '" + one.step + "')\n");
+    }
+    if (!kept.empty() && !call.has("--yes")) {
+        if (!session.terminal.can_ask() || session.json)
+            throw Error{ErrorCode::usage, "the old state would be removed for good and there is no terminal to ask on",
+                        "Say `--yes`."};
+        if (!session.terminal.confirm("Remove the old state for good?")) {
+            session.terminal.talk("nothing was done\n");
+            return 1;
+        }
+    }
+    const Hands hands(session, record.plan.draft, store.state());
+    std::vector<std::string> removed;
+    for (const Kept& one : kept) {
+        remove(one, hands);
+        removed.push_back(one.text);
+    }
+    const std::vector<Event> events{
+        {.seq = state.seq + 1, .at = session.clock.now(), .body = Committed{.removed = removed, .by = user_name()}}};
+    journal->append(events);
+    if (session.json) {
+        session.terminal.output(to_pretty_text(Json{{"run", run_id}, {"removed", removed}}) + "\n");
+    } else {
+        session.terminal.talk(removed.empty() ? "nothing was kept; run " + run_id + " is committed\n"
+                                              : counted(removed.size(), "old state") + " removed; run " + run_id +
+                                                    " is committed\n");
+    }
+    return 0;
+}
+
+}  // namespace
+
+Subcommand commit_verb() {
+    return {
+        .spec = {.name = "commit",
+                 .summary = "remove the old state that a recovered run has kept",
+                 .doc = "A run keeps what it replaced (the damaged database, the old files) under its own name. When "
+                        "nobody needs it any more, "
+                        "commit removes it for good and writes that into the journal.",
+                 .positionals = {{.name = "run",
+                                  .doc = "A run's id or its beginning; else the last recovered run.",
+                                  .required = false}},
+                 .options = {{.name = "--yes", .value = "", .doc = "Do not ask."}},
+                 .examples = {"lifeboat commit", "lifeboat commit 2026-02-01T02 --yes"}},
+        .act = commit,
+    };
+}
+
+}  // namespace lifeboat

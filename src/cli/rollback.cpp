@@ -1,0 +1,52 @@
+#include "cli/decisions.h"
+#include "cli/places.h"
+#include "cli/run_files.h"
+#include "cli/verb.h"
+
+namespace lifeboat {
+
+namespace {
+
+int rollback(const Call& call, Session& session) {
+    DirectoryRunStore store = run_store(session);
+    const std::string run_id = unfinished_run(store, call.one("run"));
+    const RunRecord record = store.read(run_id);
+    const RunState state = replay(record.plan, record.events);
+    const bool accepts = call.has("--accept-loss");
+    if (state.line_crossed && !accepts) {
+        const std::string since = state.line_crossed_at ? to_human(*state.line_crossed_at) : "then";
+        Error error{ErrorCode::usage,
+                    "run '" + run_id + "' is past the line of no return: since " + since +
+                        " new data may have come in, and a rollback loses it",
+                    "If that is accepted: `lifeboat rollback " + run_id + " --accept-loss`."};
+        if (state.line_crossed_at) error.details = Json{{"writes_possible_since", to_text(*state.line_crossed_at)}};
+        throw error;
+    }
+    return go_on(
+        session, store, run_id,
+        {{.what = PersonDecided::What::rollback, .step = std::nullopt, .accept_loss = accepts, .by = user_name()}});
+}
+
+}  // namespace
+
+Subcommand rollback_verb() {
+    return {
+        .spec = {.name = "rollback",
+                 .summary = "put everything back that an unfinished run has done",
+                 .doc = "Undoes every step that was started, in reverse order of completion, and ends the run. After "
+                        "the line of no return "
+                        "(a service was started, a fence lifted) new data may have come in, which going back would "
+                        "lose: that takes "
+                        "--accept-loss.",
+                 .positionals = {{.name = "run",
+                                  .doc = "A run's id or its beginning; else the only unfinished run.",
+                                  .required = false}},
+                 .options = {{.name = "--accept-loss",
+                              .value = "",
+                              .doc = "Go back although data written since the line of no return is lost."}},
+                 .examples = {"lifeboat rollback"}},
+        .act = rollback,
+    };
+}
+
+}  // namespace lifeboat
