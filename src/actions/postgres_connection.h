@@ -30,6 +30,11 @@ PostgresConnection connect_postgres(const ActionWorld& world, const ResolvedReso
                                     const std::string& run_id, PostgresPatience patience,
                                     const PostgresSessionWish& wish = {});
 
+// On the maintenance database, which must be another one than the target's: Error{refused} otherwise. Commits are
+// durable whatever the role's defaults are.
+PostgresConnection connect_maintenance(const ActionWorld& world, const ResolvedResource& resource,
+                                       const Context& context);
+
 // Reads `cluster_name` back: Error{refused} unless the drill's nonce stands there. Nothing outside a drill.
 void prove_postgres_isolation(const ActionWorld& world, const std::string& resource, PostgresConnection& connection);
 

@@ -487,8 +487,10 @@ PostgresRows rows_of(const PGresult* result) {
     PostgresRows out;
     const int columns = PQnfields(result);
     const int rows = PQntuples(result);
-    for (int column = 0; column < columns; ++column)
+    for (int column = 0; column < columns; ++column) {
         out.columns.emplace_back(PQfname(result, column));
+        out.types.push_back(PQftype(result, column));
+    }
     out.rows.reserve(static_cast<std::size_t>(rows));
     for (int row = 0; row < rows; ++row) {
         std::vector<PostgresValue>& values = out.rows.emplace_back();

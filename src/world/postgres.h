@@ -46,6 +46,7 @@ using PostgresValue = std::optional<std::string>;  // text, or SQL's null
 
 struct PostgresRows {
     std::vector<std::string> columns;
+    std::vector<unsigned> types;  // of the columns: the server's type OIDs
     std::vector<std::vector<PostgresValue>> rows;
     std::uint64_t affected = 0;  // rows that the statement touched
 };
