@@ -177,9 +177,9 @@ Manifest parse_manifest(std::string_view text, std::string_view where) {
     if (text.empty()) throw Error{ErrorCode::corrupt, name + ": it is empty"};
     Json value;
     try {
-        value = parse_json(text, name);
+        value = parse_json(text, manifest_name);
     } catch (const Error& error) {
-        throw Error{ErrorCode::corrupt, error.message};
+        throw Error{ErrorCode::corrupt, name + ": " + error.message};
     }
     const Fields fields(value, name);
     const std::string format = fields.text("lifeboat");
