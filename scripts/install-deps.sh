@@ -1,0 +1,31 @@
+#!/bin/sh
+# Installs everything that lifeboat needs on Debian 12: to build it, to run it, and (unless --build-only) to test it.
+set -eu
+
+build="g++ cmake ninja-build pkg-config ccache git ca-certificates
+ libyaml-cpp-dev nlohmann-json3-dev libcli11-dev liblua5.4-dev libre2-dev libcurl4-openssl-dev libssh2-1-dev libpq-dev libssl-dev
+ libarchive-dev libsqlite3-dev libspdlog-dev libfmt-dev catch2 sqlite3"
+run="postgresql-client-15"
+# the cluster that Debian makes by default is not wanted: tests make their own, throw-away ones
+tests="postgresql-15 postgresql-contrib clang-14 libclang-rt-14-dev clang-tidy-16 clang-format-14 python3 python3-jsonschema strace
+ libxml2-utils procps util-linux iproute2 ansible-core"
+
+packages="$build $run"
+[ "${1:-}" = --build-only ] || packages="$packages $tests"
+
+missing=
+for package in $packages; do
+    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+
+as_root=
+if [ "$(id -u)" -ne 0 ]; then as_root=sudo; fi
+export DEBIAN_FRONTEND=noninteractive
+if ! dpkg-query -W postgresql-common >/dev/null 2>&1; then
+    $as_root mkdir -p /etc/postgresql-common
+    [ -e /etc/postgresql-common/createcluster.conf ] || echo 'create_main_cluster = false' | $as_root tee /etc/postgresql-common/createcluster.conf >/dev/null
+fi
+$as_root apt-get update -qq
+# shellcheck disable=SC2086  # a list of words
+$as_root apt-get install -y -qq --no-install-recommends $missing
