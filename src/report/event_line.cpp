@@ -27,7 +27,8 @@ std::string outputs_text(const Json& outputs, bool unicode) {
     std::size_t shown = 0;
     if (!outputs.is_object()) return text;
     for (const auto& [name, value] : outputs.items()) {
-        if (value.is_structured() || value.is_null() || shown == outputs_shown) continue;
+        const bool names_resource = value.is_object() && value.contains("of");
+        if ((value.is_structured() && !names_resource) || value.is_null() || shown == outputs_shown) continue;
         text += (shown++ == 0 ? (unicode ? " → " : " -> ") : ", ") + name + ": " + value_text(value, 48);
     }
     return text;
@@ -119,7 +120,7 @@ class Teller {
             return Said{.who = id(e.step), .what = "UNDO FAILED" + duration() + because(e.error), .tone = Tone::bad};
         }
         return Said{.who = id(e.step),
-                    .what = (e.what.empty() ? "nothing to undo" : "undone: " + printable(e.what)) + duration()};
+                    .what = e.what.empty() ? "nothing to undo" : "undone" + duration() + ": " + printable(e.what)};
     }
     Line operator()(const Paused& e) const {
         return Said{.what = "paused: " + printable(e.message), .tone = Tone::doubtful};
@@ -138,7 +139,7 @@ class Teller {
 
   private:
     std::string id(std::size_t step) const { return step_at(plan_, step).id; }
-    std::string duration() const { return took_ ? " in " + to_human(*took_) : ""; }
+    std::string duration() const { return took_ && *took_ > Duration::zero() ? " in " + to_human(*took_) : ""; }
     static std::string spaced(std::string_view word) {
         std::string text(word);
         for (char& c : text)

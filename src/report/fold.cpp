@@ -35,6 +35,7 @@ class Walk {
 
     void take(const Event& event) {
         at_ = event.at;
+        record_ = event.seq;
         std::visit(*this, event.body);
     }
 
@@ -84,7 +85,8 @@ class Walk {
         rollback_cause_ = e.cause;
     }
     void operator()(const UndoStarted& e) {
-        step(e.step).undos.push_back({.fallback = e.deed == 1, .settling = e.settling, .started = at_});
+        step(e.step).undos.push_back(
+            {.record = record_, .fallback = e.deed == 1, .settling = e.settling, .started = at_});
     }
     void operator()(const UndoEnded& e) {
         auto& undos = step(e.step).undos;
@@ -114,6 +116,7 @@ class Walk {
     const Plan& plan_;
     Report& report_;
     Timestamp at_{};
+    std::uint64_t record_ = 0;
     std::optional<std::size_t> rollback_cause_;
 };
 
@@ -285,11 +288,9 @@ std::string cause_of(const Report& report, std::optional<std::size_t> rollback_c
     return report.rollback_reason.value_or("");
 }
 
-ReportedObjective measured(std::optional<Duration> objective, std::optional<Duration> reached,
-                           std::optional<Duration> judged) {
-    ReportedObjective result{.objective = objective, .reached = reached};
-    if (objective && judged) result.met = *judged <= *objective;
-    return result;
+std::optional<bool> within(const std::optional<Duration>& objective, const std::optional<Duration>& reached) {
+    if (!objective || !reached) return std::nullopt;
+    return *reached <= *objective;
 }
 
 }  // namespace
@@ -327,11 +328,16 @@ Report fold_report(const Plan& plan, std::span<const Event> events, const RunSta
     report.exit = exit_code(judged.verdict);
     report.waited = judged.waited;
     report.data_loss = judged.data_loss;
-    report.recovery_time = measured(draft.objectives.rto, judged.rto, judged.rto);
     // a loss above the recovery point: the target took writes after the incident began, and they are gone as well
-    report.recovery_point =
-        measured(draft.objectives.rpo, judged.rpo,
-                 judged.rpo && judged.data_loss ? std::max(judged.rpo, judged.data_loss) : judged.rpo);
+    const auto lost = judged.rpo && judged.data_loss ? std::max(judged.rpo, judged.data_loss) : judged.rpo;
+    report.recovery_time = {.objective = draft.objectives.rto};
+    report.recovery_point = {.objective = draft.objectives.rpo, .reached = judged.rpo};
+    // what was not recovered took no time to recover, and missed or met nothing
+    if (came_through(judged.verdict)) {
+        report.recovery_time.reached = judged.rto;
+        report.recovery_time.met = within(draft.objectives.rto, judged.rto);
+        report.recovery_point.met = within(draft.objectives.rpo, lost);
+    }
 
     report.phases = phases_of(report.steps);
     report.backups = backups_of(report.steps);
@@ -340,6 +346,15 @@ Report fold_report(const Plan& plan, std::span<const Event> events, const RunSta
     report.warnings = warnings_of(plan, report);
     report.cause = cause_of(report, walk.rollback_cause());
     return report;
+}
+
+std::string headline(const Report& report) {
+    return report.ended || report.paused ? loud(report.verdict) : "NOT ENDED";
+}
+
+std::string_view claim(const Report& report) {
+    if (report.ended || report.paused) return meaning(report.verdict);
+    return "Nothing final can be said: the run is under way, or its runner died.";
 }
 
 std::vector<const ReportedStep*> left_undone(const Report& report) {

@@ -168,7 +168,7 @@ std::string to_junit(const Report& report) {
     if (report.verdict != Verdict::recovered) {
         verdict.outcome = CaseOutcome::failed;
         verdict.message = std::string(to_text(report.verdict)) + (report.cause.empty() ? "" : ": " + report.cause);
-        verdict.output = std::string(meaning(report.verdict)) + "\n";
+        verdict.output = std::string(claim(report)) + "\n";
     }
     cases.push_back(std::move(verdict));
     const auto seconds = [](const std::optional<Duration>& duration) {

@@ -118,9 +118,7 @@ class MarkdownWriter {
     void head() {
         out_ +=
             "# " + std::string(report_.drill ? "Drill report: " : "Incident report: ") + md(report_.runbook) + "\n\n";
-        out_ += "> **" + loud(report_.verdict) + "**";
-        out_ += report_.ended || report_.paused ? "" : " (the run has not ended)";
-        out_ += "  \n> " + std::string(meaning(report_.verdict)) + "\n";
+        out_ += "> **" + headline(report_) + "**  \n> " + std::string(claim(report_)) + "\n";
         if (!report_.cause.empty()) out_ += ">\n> " + md(report_.cause) + "\n";
     }
 
@@ -207,7 +205,10 @@ class MarkdownWriter {
         if (report_.backups.empty()) return;
         section("Backup");
         for (const ReportedBackup& backup : report_.backups) {
-            std::string text = (backup.used ? "Restored from " : "Looked at ") + code(backup.id);
+            std::string text = (!backup.used                             ? "Looked at "
+                                : report_.exit == 0 || report_.exit == 3 ? "Restored from "
+                                                                         : "Taken: ") +
+                               code(backup.id);
             if (!backup.store.empty()) text += " on " + code(backup.store);
             if (backup.consistent_at) {
                 text += ", data as of " + to_human(*backup.consistent_at);
@@ -272,7 +273,7 @@ class MarkdownWriter {
             }
         }
         std::stable_sort(all.begin(), all.end(),
-                         [](const Undone& a, const Undone& b) { return a.undo->started < b.undo->started; });
+                         [](const Undone& a, const Undone& b) { return a.undo->record < b.undo->record; });
         if (all.empty()) out_ += "Nothing had been done that had to be put back.\n";
         for (const auto& [step, undo] : all) {
             std::string text = time_of_day(undo->started) + " " + code(step->id) + ": ";
@@ -316,10 +317,13 @@ class MarkdownWriter {
         section("Kept old state");
         for (const ReportedKept& kept : report_.kept)
             item(code(kept.what) + " (step " + code(kept.step) + ")");
-        if (report_.committed.empty()) {
-            out_ += "\nIt stays until " + code("lifeboat commit " + report_.run_id) + ".\n";
+        if (!report_.kept.empty()) out_ += "\n";
+        if (!report_.ended) {
+            out_ += "It stays at least until the run has ended.\n";
+        } else if (report_.committed.empty()) {
+            out_ += "It stays until " + code("lifeboat commit " + report_.run_id) + ".\n";
         } else {
-            std::string text = "\nRemoved by commit: ";
+            std::string text = "Removed by commit: ";
             for (std::size_t i = 0; i < report_.committed.size(); ++i)
                 text += (i == 0 ? "" : ", ") + code(report_.committed[i]);
             out_ += text + ".\n";
@@ -348,24 +352,39 @@ class MarkdownWriter {
             }
             for (const Error& error : step.look_failures)
                 item("could not begin: " + md(error.full_message()));
-            for (const ReportedAttempt& attempt : step.attempts)
-                item(attempt_text(attempt));
-            for (const ReportedSettling& settling : step.settlings) {
-                item(time_of_day(settling.at) + " " +
-                     std::string(settling.fallback ? "fallback settled: " : "settled: ") + settled_text(settling));
-            }
-            for (const ReportedUndo& undo : step.undos) {
-                if (!undo.settling) continue;
-                item(time_of_day(undo.started) + " " +
-                     (undo.error          ? "clearing away failed: " + md(undo.error->full_message())
-                      : undo.what.empty() ? "nothing to clear away"
-                                          : "cleared away: " + md(undo.what)));
-            }
+            for (const std::string& happened : in_order(step))
+                item(happened);
             if (!step.outputs.is_object()) continue;
             for (const auto& [name, value] : step.outputs.items())
                 item("output " + md(name) + ": " + code(value_text(value)));
         }
         if (!any) out_ += "No step was attempted.\n";
+    }
+
+    // Attempts, what was found out about them, and what was cleared away between them.
+    static std::vector<std::string> in_order(const ReportedStep& step) {
+        std::vector<std::pair<Timestamp, std::string>> moments;
+        for (const ReportedAttempt& attempt : step.attempts)
+            moments.emplace_back(attempt.started, attempt_text(attempt));
+        for (const ReportedSettling& settling : step.settlings) {
+            moments.emplace_back(settling.at, time_of_day(settling.at) +
+                                                  (settling.fallback ? " fallback settled: " : " settled: ") +
+                                                  settled_text(settling));
+        }
+        for (const ReportedUndo& undo : step.undos) {
+            if (!undo.settling) continue;
+            moments.emplace_back(undo.started,
+                                 time_of_day(undo.started) + " " +
+                                     (undo.error          ? "clearing away failed: " + md(undo.error->full_message())
+                                      : undo.what.empty() ? "nothing to clear away"
+                                                          : "cleared away: " + md(undo.what)));
+        }
+        std::stable_sort(moments.begin(), moments.end(),
+                         [](const auto& a, const auto& b) { return a.first < b.first; });
+        std::vector<std::string> texts;
+        for (auto& [when, text] : moments)
+            texts.push_back(std::move(text));
+        return texts;
     }
 
     static std::string attempt_text(const ReportedAttempt& attempt) {

@@ -20,13 +20,28 @@ std::string one_line(std::string_view text) {
     return line;
 }
 
-// Digits and then '.' or ')' at the start would begin a numbered list.
+bool ends_word(std::string_view text, std::size_t at) {
+    return at >= text.size() || text[at] == ' ';
+}
+
+std::string without_bars(std::string_view cell) {
+    std::string safe;
+    for (std::size_t i = 0; i < cell.size(); ++i) {
+        if (cell[i] == '|' && (i == 0 || cell[i - 1] != '\\')) safe += '\\';
+        safe += cell[i];
+    }
+    return safe;
+}
+
+// Digits, '.' or ')' and a blank at the start would begin a numbered list.
 std::size_t list_number(std::string_view text) {
     std::size_t digits = 0;
     while (digits < text.size() && text[digits] >= '0' && text[digits] <= '9')
         ++digits;
-    return digits > 0 && digits < text.size() && (text[digits] == '.' || text[digits] == ')') ? digits
-                                                                                              : std::string_view::npos;
+    return digits > 0 && digits < text.size() && (text[digits] == '.' || text[digits] == ')') &&
+                   ends_word(text, digits + 1)
+               ? digits
+               : std::string_view::npos;
 }
 
 }  // namespace
@@ -48,7 +63,10 @@ std::string markdown_escaped(std::string_view text) {
         bool escape = std::string_view("\\`*[]|~").find(c) != std::string_view::npos;
         // an underscore inside a word does not format, and names are full of them
         if (c == '_') escape = !(i > 0 && i + 1 < line.size() && is_word(line[i - 1]) && is_word(line[i + 1]));
-        if (i == 0) escape = escape || std::string_view("#+->=").find(c) != std::string_view::npos;
+        if (i == 0) {
+            const bool marks = (c == '+' || c == '-') && (ends_word(line, 1) || line[1] == c);
+            escape = escape || marks || std::string_view("#>=").find(c) != std::string_view::npos;
+        }
         if (i == number) escape = true;
         // addresses are shown, not linked
         if (c == ':' && std::string_view(line).substr(i).starts_with("://")) escape = true;
@@ -68,15 +86,15 @@ std::string markdown_code(std::string_view text) {
     }
     const std::string fence(longest + 1, '`');
     const std::string pad = longest > 0 || line.front() == ' ' ? " " : "";
-    std::string safe;
-    for (const char c : line) {
-        if (c == '|') safe += '\\';
-        safe += c;
-    }
-    return fence + pad + safe + pad + fence;
+    return fence + pad + line + pad + fence;
 }
 
-std::string markdown_table(const std::vector<std::string>& head, const std::vector<std::vector<std::string>>& rows) {
+std::string markdown_table(const std::vector<std::string>& head, const std::vector<std::vector<std::string>>& wanted) {
+    std::vector<std::vector<std::string>> rows = wanted;
+    for (auto& row : rows) {
+        for (std::string& cell : row)
+            cell = without_bars(cell);
+    }
     constexpr std::size_t widest = 60;  // a long cell must not push every other row apart
     std::vector<std::size_t> widths;
     for (const std::string& cell : head)

@@ -152,7 +152,8 @@ class PlanWriter {
             for (std::size_t i = 0; i < plan_.draft.steps.size(); ++i) {
                 if (plan_.draft.steps[i].before_line != before) continue;
                 if (!before && !crossed) {
-                    out_ += painted(Tone::bad,
+                    out_ += "\n" +
+                            painted(Tone::bad,
                                     line_of("line of no return: new data may come in, or old data is gone; going back "
                                             "takes a person",
                                             style_.unicode),
@@ -239,7 +240,7 @@ class PlanWriter {
     }
 
     void note(const std::string& text) {
-        out_ += std::string(14 + id_width_, ' ') + painted(Tone::faint, text, style_) + "\n";
+        out_ += std::string(15 + id_width_, ' ') + painted(Tone::faint, text, style_) + "\n";
     }
 
     void candidates() {

@@ -34,6 +34,7 @@ struct ReportedSettling {
 };
 
 struct ReportedUndo {
+    std::uint64_t record = 0;  // of the journal: undos of one moment keep their order
     bool fallback = false;
     bool settling = false;  // of one attempt, so that the next one finds nothing; not part of a rollback
     Timestamp started{};
@@ -171,6 +172,10 @@ struct Report {
 // `state` is the fold of `events`. `journal_head` comes from whoever read the journal (RunRecord::head).
 Report fold_report(const Plan& plan, std::span<const Event> events, const RunState& state,
                    std::string journal_head = {});
+
+// The verdict, loudly, and what it claims in one sentence; for a run that neither ended nor paused, that there is none.
+std::string headline(const Report& report);
+std::string_view claim(const Report& report);
 
 // What failed while putting things back: the loudest lines of a report.
 std::vector<const ReportedStep*> left_undone(const Report& report);

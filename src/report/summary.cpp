@@ -34,8 +34,8 @@ Tone tone_of(const ReportedObjective& figure) {
 
 std::string summary_text(const Report& report, TextStyle style) {
     Lines lines{style};
-    lines.raw(painted(tone_of(report.verdict), loud(report.verdict), style) + "  " + report.run_id);
-    lines.raw(std::string(meaning(report.verdict)));
+    lines.raw(painted(tone_of(report.verdict), headline(report), style) + "  " + report.run_id);
+    lines.raw(std::string(claim(report)));
     lines.raw("");
     // what needs hands comes first
     for (const ReportedStep* step : left_undone(report)) {
