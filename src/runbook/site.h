@@ -1,0 +1,66 @@
+// One environment: its named resources, backup sets, bindings, secrets and notifications (`lifeboat: site/v1`).
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/diagnostic.h"
+#include "base/json.h"
+#include "base/time.h"
+
+namespace lifeboat {
+
+// A declared resource. In `fields` secrets stand as references (base/secret.h), everything else is final.
+struct Resource {
+    std::string name;
+    std::string type;
+    Json fields = Json::object();
+    SourceSpan span;
+};
+
+// How long backups are kept; kept as written here, the rule itself is `backup/retention`.
+struct BackupSet {
+    std::string name;
+    std::vector<std::string> of;   // resources whose content is backed up
+    std::vector<std::string> to;   // stores, tried in this order when fetching
+    std::string format;            // for PostgreSQL: custom, directory, tar or plain; empty: custom
+    Json encrypt;                  // {"key": secret} or null
+    Json retain;                   // {"daily": 7, …} or null
+    std::optional<Duration> max_age;
+    SourceSpan span;
+};
+
+struct SecretOrigin {
+    enum class Kind { environment, file, command };
+    Kind kind = Kind::environment;
+    std::string text;                   // variable, or path
+    std::vector<std::string> command;
+    SourceSpan span;
+};
+
+struct Notify {
+    std::vector<std::string> on;   // event kinds: paused, in_doubt, failed, done
+    std::vector<std::string> to;   // notifiers
+};
+
+// Set in the site that a drill writes for itself: what proves that its resources are the sandbox and nothing else.
+struct DrillMark {
+    std::string drill;                          // its id
+    std::map<std::string, std::string> nonces;  // resource → nonce that must be read back through its connection
+};
+
+struct Site {
+    std::string file;     // for messages; empty: the site with nothing in it
+    std::string source;
+    std::map<std::string, Resource> resources;
+    std::map<std::string, BackupSet> backups;
+    std::map<std::string, std::map<std::string, std::string>> bindings;  // runbook → required name → resource or backup set
+    std::map<std::string, SecretOrigin> secrets;
+    std::optional<Notify> notify;
+    std::string state;    // directory of runs, or empty for the default
+    std::optional<DrillMark> drill;
+};
+
+}  // namespace lifeboat
