@@ -1,0 +1,170 @@
+#include "runbook/resources.h"
+
+#include <algorithm>
+
+#include "base/secret.h"
+#include "base/text.h"
+#include "runbook/words.h"
+
+namespace lifeboat {
+
+namespace {
+
+// Each secret of the scope as the reference that stands for it (base/secret.h).
+Json references(const Scope& scope) {
+    Json secrets = Json::object();
+    if (scope.secrets)
+        for (const std::string& name : *scope.secrets)
+            secrets[name] = {{"secret", name}};
+    return {{"secrets", secrets}};
+}
+
+}  // namespace
+
+std::map<std::string, std::string> declared_types(const Node* map) {
+    std::map<std::string, std::string> types;
+    if (map == nullptr) return types;
+    for (const Entry& entry : map->entries) {
+        const Node* type = entry.value.at("type");
+        types.emplace(entry.key.text, type != nullptr ? type->text : std::string());
+    }
+    return types;
+}
+
+std::vector<std::string> resource_names(ValueCheck& check, const Fields& fields, std::string_view key) {
+    const Node* node = fields.node(key);
+    if (node == nullptr) return {};
+    const Path path = fields.at(key);
+    for (std::size_t i = 0; i < node->items.size(); ++i)
+        if (node->items[i].kind == Node::Kind::map)
+            check.wrong(node->items[i], {.parent = &path, .key = {}, .index = i},
+                        "'" + std::string(key) + "' takes names of resources");
+    return fields.texts(key);
+}
+
+bool ResourceReader::check_name(const Key& key, const Path& path) {
+    if (is_name(key.text)) return true;
+    check_.file().error(span_of(check_.file(), key), path.text(), "'" + key.text + "' is no name",
+                        "Names are of letters, digits, '-', '_' and '.'.");
+    return false;
+}
+
+std::map<std::string, Resource> ResourceReader::read(const Node& map, const Path& path) {
+    std::map<std::string, Resource> resources;
+    const Json scope = references(check_.expressions().scope());
+    for (const Entry& entry : map.entries) {
+        std::optional<Resource> resource = read_one(entry, {.parent = &path, .key = entry.key.text}, nullptr);
+        if (!resource) continue;
+        // with a mistake in the file the value is not used, and the expression may be the mistake
+        if (!check_.file().has_errors()) resource->fields = expand_all(resource->fields, scope);
+        resources.emplace(entry.key.text, std::move(*resource));
+    }
+    return resources;
+}
+
+std::map<std::string, Resource> ResourceReader::read_sandbox(const Node& map, const Path& path,
+                                                             const std::vector<ParameterSpec>& extra) {
+    std::map<std::string, Resource> resources;
+    for (const Entry& entry : map.entries)
+        if (std::optional<Resource> resource = read_one(entry, {.parent = &path, .key = entry.key.text}, &extra))
+            resources.emplace(entry.key.text, std::move(*resource));
+    return resources;
+}
+
+std::optional<Resource> ResourceReader::read_one(const Entry& entry, const Path& path,
+                                                 const std::vector<ParameterSpec>* sandbox) {
+    if (!check_name(entry.key, path) || !check_.is(Node::Kind::map, entry.value, path)) return std::nullopt;
+    const Node* type = entry.value.at("type");
+    if (type == nullptr) {
+        check_.wrong(entry.value, path, "a resource needs 'type'", "`lifeboat docs resources` lists them.");
+        return std::nullopt;
+    }
+    const Path type_path{.parent = &path, .key = "type"};
+    std::vector<std::string> types;
+    for (const ResourceSpec& each : check_.specs().resources)
+        types.push_back(each.type);
+    const ResourceSpec* spec = type->kind == Node::Kind::text ? check_.specs().resource(type->text) : nullptr;
+    if (spec == nullptr) {
+        check_.wrong(*type, type_path,
+                     "there is no type of resource '" + type->text + "'" + did_you_mean(type->text, types),
+                     "It is one of " + join(types, ", ") + ".");
+        return std::nullopt;
+    }
+    std::vector<ParameterSpec> fields = spec->fields;
+    if (sandbox != nullptr && spec->usable_in_sandbox) {
+        for (ParameterSpec& field : fields)
+            field.required = false;
+        for (const ParameterSpec& each : *sandbox)
+            if (std::none_of(fields.begin(), fields.end(),
+                             [&each](const ParameterSpec& field) { return field.name == each.name; }))
+                fields.push_back(each);
+    }
+    const Place place;
+    Resource resource{
+        .name = entry.key.text,
+        .type = spec->type,
+        .fields = check_.record(entry.value, fields, path, &place, "a " + spec->type + " resource", {"type"}),
+        .span = span_of(check_.file(), entry.key)};
+    return resource;
+}
+
+std::map<std::string, BackupSet> ResourceReader::read_backups(const Node& map, const Path& path, const Table& table) {
+    std::map<std::string, BackupSet> sets;
+    for (const Entry& entry : map.entries) {
+        const Path here{.parent = &path, .key = entry.key.text};
+        if (check_name(entry.key, here) && check_.is(Node::Kind::map, entry.value, here))
+            sets.emplace(entry.key.text, read_backup(entry, here, table));
+    }
+    return sets;
+}
+
+BackupSet ResourceReader::read_backup(const Entry& entry, const Path& path, const Table& table) {
+    const Fields fields(check_, entry.value, table, path);
+    BackupSet set{.name = entry.key.text,
+                  .of = resource_names(check_, fields, "of"),
+                  .to = resource_names(check_, fields, "to"),
+                  .format = fields.text("format"),
+                  .encrypt = nullptr,
+                  .retain = nullptr,
+                  .max_age = fields.duration("max_age"),
+                  .span = span_of(check_.file(), entry.key)};
+    read_encryption(set, fields);
+    read_retention(set, fields);
+    return set;
+}
+
+void ResourceReader::read_encryption(BackupSet& set, const Fields& fields) {
+    const Node* node = fields.node("encrypt");
+    if (node == nullptr) return;
+    const Place place;
+    const Path path = fields.at("encrypt");
+    set.encrypt = check_.record(*node, fields.declaration("encrypt").fields, path, &place, "'encrypt'");
+    if (check_.file().has_errors()) return;
+    set.encrypt = expand_all(set.encrypt, references(check_.expressions().scope()));
+    if (!is_secret(set.encrypt["key"]))
+        check_.wrong(*node->at("key"), {.parent = &path, .key = "key"}, "the key of a backup set has to be a secret",
+                     "Declare it under `secrets:` and write \"${{ secrets.<name> }}\".");
+}
+
+void ResourceReader::read_retention(BackupSet& set, const Fields& fields) {
+    const Json retain = fields.value("retain");
+    if (!retain.is_object()) return;
+    set.retain = retain;
+    const Node& node = *fields.node("retain");
+    const Path path = fields.at("retain");
+    if (node.entries.empty())
+        check_.wrong(node, path, "'retain' is empty",
+                     "Say what is kept, such as {daily: 7, weekly: 4}; without the key everything is kept.");
+    bool by_calendar = false;
+    bool by_age = false;
+    for (const auto& [name, count] : retain.items()) {
+        (name == "last" || name == "within" ? by_age : by_calendar) = true;
+        if (count.is_number() && count.get<std::int64_t>() < 1)
+            check_.wrong(*node.at(name), {.parent = &path, .key = name}, "'" + name + "' has to be at least 1");
+    }
+    if (by_calendar && by_age)
+        check_.wrong(node, path, "'retain' goes by the calendar or by age and number, not by both",
+                     "Write {daily, weekly, monthly, yearly} or {last, within}.");
+}
+
+}  // namespace lifeboat
