@@ -83,12 +83,14 @@ class Inlet {
     void rethrow() const {
         if (failure_) std::rethrow_exception(failure_);
     }
-    // Reads what libarchive left, then says whether the end marker stands where it should.
-    bool ends_well() {
+    // Reads what libarchive left, then says whether the end marker stands where it should: two blocks of zeros behind
+    // the last entry, whose own stored bytes end in `zeros_of_entry` zeros.
+    bool ends_well(std::uint64_t zeros_of_entry) {
         while (next() > 0) {
         }
-        return zeros_ >= 1024;
+        return size_ % block == 0 && zeros_ >= 2 * block + zeros_of_entry;
     }
+    static constexpr std::uint64_t block = 512;
     std::uint64_t size() const { return size_; }
 
   private:
@@ -107,7 +109,7 @@ class Inlet {
     const WorkControl& control_;
     std::vector<std::byte> buffer_;
     std::uint64_t size_ = 0;
-    std::size_t zeros_ = 0;
+    std::uint64_t zeros_ = 0;
     std::exception_ptr failure_;
 };
 
@@ -134,7 +136,7 @@ class TarReader {
             read_entry(entry);
         }
         inlet_.rethrow();
-        if (!inlet_.ends_well()) {
+        if (!inlet_.ends_well(zeros_at_end_)) {
             throw Error{ErrorCode::incomplete, "the archive is cut: its end marker is missing",
                         "Fetch it again, or take another backup."};
         }
@@ -174,6 +176,7 @@ class TarReader {
             throw Error{ErrorCode::limit_exceeded,
                         "archive refused: it holds more than " + std::to_string(options_.limits.entries) + " entries"};
         }
+        zeros_at_end_ = 0;
         const char* stored = archive_entry_pathname(entry);
         const std::string path = checked_path(stored == nullptr ? "" : stored, options_.limits);
         require_parents(path);
@@ -305,13 +308,13 @@ class TarReader {
         const auto size = static_cast<std::uint64_t>(archive_entry_size(entry));
         count_bytes(size);
         if (!kept) {
-            if (archive_read_data_skip(archive_.get()) < ARCHIVE_WARN) fail();
+            read_content(size, nullptr);
             return;
         }
         make_implied(*kept);
         TreeEntry wanted = listed(entry, EntryType::file);
         if (extraction_ != nullptr) extraction_->begin_file(*kept);
-        wanted.sha256 = read_content(size);
+        wanted.sha256 = read_content(size, extraction_);
         wanted.size = size;
         if (extraction_ != nullptr) extraction_->end_file(size, metadata(entry, wanted));
         kept_[*kept] = wanted;
@@ -348,8 +351,9 @@ class TarReader {
     }
 
     // `size` bytes, holes as zeros; returns their digest.
-    std::string read_content(std::uint64_t size) {
+    std::string read_content(std::uint64_t size, Extraction* extraction) {
         Sha256 digest;
+        std::uint64_t stored = 0;
         std::uint64_t done = 0;
         const void* block = nullptr;
         std::size_t length = 0;
@@ -365,10 +369,16 @@ class TarReader {
             hash_zeros(digest, static_cast<std::uint64_t>(offset) - done);
             const std::span bytes{static_cast<const std::byte*>(block), length};
             digest.update(bytes);
-            if (extraction_ != nullptr) extraction_->write(static_cast<std::uint64_t>(offset), bytes);
+            if (extraction != nullptr) extraction->write(static_cast<std::uint64_t>(offset), bytes);
+            std::uint64_t zeros = 0;
+            while (zeros < length && bytes[length - 1 - zeros] == std::byte{0})
+                ++zeros;
+            zeros_at_end_ = zeros == length ? zeros_at_end_ + zeros : zeros;
+            stored += length;
             done = static_cast<std::uint64_t>(offset) + length;
             written_ += length;
         }
+        zeros_at_end_ += (Inlet::block - stored % Inlet::block) % Inlet::block;
         hash_zeros(digest, size - done);
         return to_hex(digest.finish());
     }
@@ -403,8 +413,9 @@ class TarReader {
     std::set<std::string> described_;        // directories with an entry of their own
     TreeListing kept_;
     std::uint64_t entries_ = 0;
-    std::uint64_t bytes_ = 0;    // as the headers say
-    std::uint64_t written_ = 0;  // holes included
+    std::uint64_t bytes_ = 0;         // as the headers say
+    std::uint64_t written_ = 0;       // holes included
+    std::uint64_t zeros_at_end_ = 0;  // of what is stored of the last entry, its padding included
 };
 
 }  // namespace

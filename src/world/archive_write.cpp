@@ -49,7 +49,7 @@ class TarWriter {
   public:
     TarWriter(Outlet& outlet, const WorkControl& control)
         : outlet_(outlet), control_(control), archive_(archive_write_new()) {
-        archive_write_set_format_pax_restricted(archive_.get());
+        archive_write_set_format_pax(archive_.get());
         archive_write_add_filter_none(archive_.get());
         archive_write_set_bytes_per_block(archive_.get(), 1 << 18);
         archive_write_set_bytes_in_last_block(archive_.get(), 512);

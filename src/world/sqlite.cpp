@@ -131,9 +131,9 @@ class Interrupter {
             const bool stop = control_.stop.stop_requested() || (control_.deadline != SteadyTime::max() &&
                                                                  std::chrono::steady_clock::now() >= control_.deadline);
             if (stop) ::sqlite3_interrupt(database_);
-            const auto until = std::chrono::steady_clock::now() + (stop ? 20ms : 1000ms);
-            changed_.wait_until(lock, std::min(until, std::chrono::time_point_cast<std::chrono::steady_clock::duration>(
-                                                          stop ? SteadyTime::max() : control_.deadline)));
+            auto until = std::chrono::steady_clock::now() + (stop ? 20ms : 1000ms);
+            if (!stop && control_.deadline < std::chrono::time_point_cast<Duration>(until)) until = control_.deadline;
+            changed_.wait_until(lock, until);
             if (over_ || stop || !control_.moved) continue;
             if (const std::int64_t now = worked(); now != last) {
                 last = now;
@@ -551,6 +551,26 @@ void copy_pages(sqlite3* from, sqlite3* to, const std::string& names, const Work
     }
 }
 
+// One snapshot for the whole copy; without it every write by somebody else would start the copy over. A busy writer
+// leaves only short gaps between its transactions, so the tries follow each other quickly.
+template <typename State>
+void begin_snapshot(const State& source, const WorkControl& control) {
+    ::sqlite3_busy_timeout(source.handle, 0);
+    const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    while (true) {
+        control.check();
+        const int result =
+            ::sqlite3_exec(source.handle, "begin; select count(*) from sqlite_schema", nullptr, nullptr, nullptr);
+        if (result == SQLITE_OK) return;
+        const int kind = result & 0xff;
+        if ((kind != SQLITE_BUSY && kind != SQLITE_LOCKED) || std::chrono::steady_clock::now() > give_up) {
+            source.fail(result, control, "begin a copy");
+        }
+        ::sqlite3_exec(source.handle, "rollback", nullptr, nullptr, nullptr);
+        ::sqlite3_sleep(1);
+    }
+}
+
 }  // namespace
 
 HashedFile backup_sqlite(const fs::path& from, const fs::path& to, const fs::path& private_folder,
@@ -562,10 +582,7 @@ HashedFile backup_sqlite(const fs::path& from, const fs::path& to, const fs::pat
         source = std::make_unique<SqliteDatabase::State>();
         source->path = from;
         source->open(from, SQLITE_OPEN_READONLY, "");
-        // One snapshot for the whole copy; without it every write by somebody else would start the copy over.
-        const int result =
-            ::sqlite3_exec(source->handle, "begin; select count(*) from sqlite_schema", nullptr, nullptr, nullptr);
-        if (result != SQLITE_OK) source->fail(result, control, "begin a copy");
+        begin_snapshot(*source, control);
     } else {
         source = std::move(look_at_sqlite(from, private_folder, {UINT64_MAX}, control).state_);
     }
