@@ -102,7 +102,6 @@ void write_to(Store& store, const CreateRequest& request, const Manifest& manife
     ByteProgress progress(work, "writing backup '" + request.id + "' to '" + store.name() + "'", manifest.size().count);
     WorkControl control = work.control;
     control.moved = [&](std::uint64_t bytes) { progress.add(bytes); };
-    write_claim(store, request, control);
     for (const ManifestComponent& component : manifest.components) {
         for (const ManifestObject& object : component.objects) {
             const std::string key = object_key(request.set, request.id, object.key);
@@ -117,50 +116,104 @@ void write_to(Store& store, const CreateRequest& request, const Manifest& manife
     store.write(manifest_key(request.set, request.id), content_of(text), WriteOptions{.exclusive = true}, control);
 }
 
+class Creation {
+  public:
+    Creation(const CreateRequest& request, const Clock& clock, const BackupWork& work)
+        : request_(request), clock_(clock), work_(work), folder_(work.workspace / "dump") {
+        control_ = work.control;
+        control_.moved = {};
+    }
+
+    CreatedBackup make() {
+        try {
+            // Before the long work: a store that cannot be written is known now.
+            claim_all();
+            const Manifest manifest = dump_all();
+            const std::string text = manifest_text(manifest);
+            CreatedBackup created{.manifest = manifest, .manifest_sha256 = sha256_hex(text)};
+            for (const auto& store : claimed_) {
+                try {
+                    write_to(*store, request_, manifest, text, created.manifest_sha256, folder_, work_);
+                    created.stores.push_back(store->name());
+                } catch (const Error& error) {
+                    if (ends_the_call(error)) throw;
+                    troubles_.push_back(StoreTrouble{.store = store->name(), .error = error});
+                    release(*store);
+                }
+            }
+            if (created.stores.empty()) fail();
+            created.troubles = troubles_;
+            remove_tree(folder_);
+            return created;
+        } catch (const Error&) {
+            for (const auto& store : claimed_)
+                release(*store);
+            remove_tree(folder_);
+            throw;
+        }
+    }
+
+  private:
+    void claim_all() {
+        for (const auto& store : request_.stores) {
+            try {
+                write_claim(*store, request_, control_);
+                claimed_.push_back(store);
+            } catch (const Error& error) {
+                if (ends_the_call(error)) throw;
+                troubles_.push_back(StoreTrouble{.store = store->name(), .error = error});
+            }
+        }
+        if (claimed_.empty()) fail();
+    }
+
+    Manifest dump_all() {
+        remove_tree(folder_);
+        Manifest manifest{.id = request_.id,
+                          .set = request_.set,
+                          .started_at = request_.started_at,
+                          .made_by = "lifeboat " + std::string(version())};
+        for (const ComponentSource& source : request_.sources)
+            manifest.components.push_back(dump(source, folder_, clock_, work_));
+        manifest.consistent_at = manifest.components.front().consistent_at;
+        for (const ManifestComponent& component : manifest.components)
+            manifest.consistent_at = std::min(manifest.consistent_at, component.consistent_at);
+        return manifest;
+    }
+
+    [[noreturn]] void fail() const {
+        Error error = troubles_.front().error;
+        throw error.during("writing backup '" + request_.id + "' of set '" + request_.set + "'");
+    }
+
+    // Also when the deed was asked to stop: what is left of a backup that will never be whole helps nobody.
+    void release(Store& store) const {
+        try {
+            remove_claimed(store, request_.set, request_.id, request_.claim, {});
+        } catch (const Error& left) {
+            work_.log("what was written to store '" + store.name() + "' could not be removed: " + left.message);
+        }
+    }
+
+    const CreateRequest& request_;
+    const Clock& clock_;
+    const BackupWork& work_;
+    WorkControl control_;
+    std::filesystem::path folder_;
+    Stores claimed_;
+    std::vector<StoreTrouble> troubles_;
+};
+
 }  // namespace
 
 CreatedBackup create_backup(const CreateRequest& request, const Clock& clock, const BackupWork& work) {
     check_part_name(request.set, "backup set");
     for (const ComponentSource& source : request.sources)
         check_part_name(source.name, "component");
-    WorkControl control = work.control;
-    control.moved = {};
-
-    const std::filesystem::path folder = work.workspace / "dump";
-    remove_tree(folder);
-    Manifest manifest{.id = request.id,
-                      .set = request.set,
-                      .started_at = request.started_at,
-                      .made_by = "lifeboat " + std::string(version())};
-    for (const ComponentSource& source : request.sources)
-        manifest.components.push_back(dump(source, folder, clock, work));
-    manifest.consistent_at =
-        std::min_element(manifest.components.begin(), manifest.components.end(), [](const auto& a, const auto& b) {
-            return a.consistent_at < b.consistent_at;
-        })->consistent_at;
-
-    const std::string text = manifest_text(manifest);
-    CreatedBackup created{.manifest = manifest, .manifest_sha256 = sha256_hex(text)};
-    for (const auto& store : request.stores) {
-        try {
-            write_to(*store, request, manifest, text, created.manifest_sha256, folder, work);
-            created.stores.push_back(store->name());
-        } catch (const Error& error) {
-            if (ends_the_call(error)) throw;
-            created.troubles.push_back(StoreTrouble{.store = store->name(), .error = error});
-            try {
-                remove_claimed(*store, request.set, request.id, request.claim, control);
-            } catch (const Error& left) {
-                if (ends_the_call(left)) throw;
-                work.log("what was written to store '" + store->name() + "' could not be removed: " + left.message);
-            }
-        }
-    }
-    remove_tree(folder);
-    if (!created.stores.empty()) return created;
-    Error error = created.troubles.empty() ? Error{ErrorCode::refused, "backup set '" + request.set + "' has no stores"}
-                                           : created.troubles.front().error;
-    throw error.during("writing backup '" + request.id + "' of set '" + request.set + "'");
+    if (request.sources.empty() || request.stores.empty())
+        throw Error{ErrorCode::refused,
+                    "backup set '" + request.set + "' has no " + (request.sources.empty() ? "resources" : "stores")};
+    return Creation(request, clock, work).make();
 }
 
 bool remove_claimed(Store& store, const std::string& set, const std::string& id, const std::string& claim,

@@ -33,7 +33,8 @@ struct CreatedBackup {
     std::vector<StoreTrouble> troubles;  // the others
 };
 
-// Throws Error{moved} when the id was taken meanwhile, the first store's error when no store took the backup.
+// Throws Error{moved} when the id was taken meanwhile, the first store's error when no store took the backup. Whatever
+// is thrown, what was written is removed again as far as the stores let it.
 CreatedBackup create_backup(const CreateRequest& request, const Clock& clock, const BackupWork& work);
 
 // Removes what `create_backup` with this claim has written to `store`: the manifest first, the claim last. False when

@@ -1,0 +1,168 @@
+#include "actions/backup_family.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "engine/plan.h"
+
+namespace lifeboat {
+
+ActionList backup_actions(const ActionWorld& world) {
+    ActionList list;
+    list.push_back(backup_create(world));
+    list.push_back(backup_select(world));
+    list.push_back(backup_fetch(world));
+    list.push_back(backup_verify(world));
+    return list;
+}
+
+const BackupSet& backup_set(const ActionWorld& world, const Context& context) {
+    return world.resources.backup(context.arguments.at("backup"));
+}
+
+BackupWork work_of(const Context& context) {
+    return BackupWork{
+        .control = WorkControl{.stop = context.stop, .deadline = context.deadline},
+        .workspace = context.workspace,
+        .run = [&context](const Command& command) { return run_for(context, command); },
+        .progress =
+            [&context](const std::string& what, std::optional<std::uint64_t> done, std::optional<std::uint64_t> total) {
+                context.progress(Progress{.what = what, .done = done, .total = total});
+            },
+        .log = [&context](std::string_view line) { context.log(line); },
+    };
+}
+
+std::string text_argument(const Context& context, const char* name) {
+    const auto found = context.arguments.find(name);
+    if (found == context.arguments.end() || found->is_null()) return {};
+    if (!found->is_string())
+        throw Error{ErrorCode::invalid_file, "'" + std::string(name) + "' is no text: " + to_text(*found)};
+    return found->get<std::string>();
+}
+
+bool unknown_argument(const Context& context, const char* name) {
+    const auto found = context.arguments.find(name);
+    return found != context.arguments.end() && found->is_null();
+}
+
+SelectionLimits limits_of(const Context& context) {
+    SelectionLimits limits{.now = context.clock->now(), .id = text_argument(context, "id")};
+    if (const std::string before = text_argument(context, "before"); !before.empty()) {
+        limits.before = parse_timestamp(before);
+        if (!limits.before)
+            throw Error{ErrorCode::invalid_file, "'before' is no time with a zone: '" + printable(before) + "'"};
+    }
+    if (const std::string max_age = text_argument(context, "max_age"); !max_age.empty()) {
+        limits.max_age = parse_duration(max_age);
+        if (!limits.max_age)
+            throw Error{ErrorCode::invalid_file, "'max_age' is no duration: '" + printable(max_age) + "'"};
+    }
+    return limits;
+}
+
+Candidate to_candidate(const CatalogueEntry& entry, const std::string& refused) {
+    Candidate candidate{
+        .id = entry.id, .manifest_sha256 = entry.manifest_sha256, .store = entry.store, .refused = refused};
+    if (entry.manifest) {
+        candidate.consistent_at = entry.manifest->consistent_at;
+        candidate.size = entry.manifest->size();
+        candidate.verified = entry.verified.damaged ? "damaged" : std::string(to_text(entry.verified.level));
+    }
+    return candidate;
+}
+
+Json refused_json(const Selection& selection, const Catalogue& catalogue) {
+    Json list = Json::array();
+    for (const RefusedEntry& refused : selection.refused)
+        list.push_back({{"id", refused.entry.id}, {"store", refused.entry.store}, {"why", refused.why}});
+    for (const StoreTrouble& trouble : catalogue.troubles)
+        list.push_back({{"id", nullptr}, {"store", trouble.store}, {"why", trouble.error.full_message()}});
+    return list;
+}
+
+Error no_candidate(const BackupSet& set, const Selection& selection, const Catalogue& catalogue) {
+    const std::size_t refused = selection.refused.size();
+    std::string message = "no backup of set '" + set.name + "' satisfies the conditions";
+    if (!catalogue.troubles.empty()) {
+        message += ": " + catalogue.troubles.front().error.message;
+    } else if (refused == 0) {
+        message += ": there is none";
+    } else {
+        message += ": '" + selection.refused.front().entry.id + "' is refused because " + selection.refused.front().why;
+        if (refused > 1) message += ", and " + counted(refused - 1, "other") + " too";
+    }
+    Error error{ErrorCode::no_candidate, std::move(message),
+                "'lifeboat backup list " + set.name + "' shows every backup."};
+    error.details = Json{{"refused", refused_json(selection, catalogue)}};
+    return error;
+}
+
+namespace {
+
+Finding age_finding(const BackupSet& set, const CatalogueEntry& newest, const Context& context) {
+    Finding finding{.subject = "age of the newest backup of '" + set.name + "'"};
+    const Duration age = elapsed(newest.manifest->consistent_at, context.clock->now());
+    finding.message = "its data is " + to_human(age) + " old";
+    if (set.max_age && age > *set.max_age) {
+        finding.kind = FindingKind::warning;
+        finding.message += ", the set wants at most " + to_human(*set.max_age);
+        finding.hint = "Find out why no newer backup was made.";
+    }
+    return finding;
+}
+
+}  // namespace
+
+Survey survey_choice(const ActionWorld& world, const Context& context, Selection& selection) {
+    Survey survey;
+    const BackupSet& set = backup_set(world, context);
+    for (const char* name : {"before", "max_age", "id"}) {
+        if (!unknown_argument(context, name)) continue;
+        survey.findings.push_back(Finding{.kind = FindingKind::unknown,
+                                          .subject = "backups of '" + set.name + "'",
+                                          .message = "'" + std::string(name) + "' is not known before the run"});
+        return survey;
+    }
+    WorkControl control{.stop = context.stop, .deadline = context.deadline};
+    const Catalogue catalogue = read_catalogue(set.name, open_stores(world, set), control);
+    selection = select_backups(catalogue.entries, limits_of(context));
+    for (const CatalogueEntry& entry : selection.eligible)
+        survey.candidates.push_back(to_candidate(entry));
+    for (const RefusedEntry& refused : selection.refused)
+        survey.candidates.push_back(to_candidate(refused.entry, refused.why));
+    for (const StoreTrouble& trouble : catalogue.troubles)
+        survey.findings.push_back(Finding{.kind = FindingKind::warning,
+                                          .subject = "store '" + trouble.store + "'",
+                                          .message = trouble.error.full_message(),
+                                          .hint = "What it holds is not among the candidates."});
+    if (selection.eligible.empty()) {
+        const Error error = no_candidate(set, selection, catalogue);
+        survey.findings.push_back(Finding{.kind = FindingKind::blocker,
+                                          .subject = "backups of '" + set.name + "'",
+                                          .message = error.message,
+                                          .hint = error.hint});
+        return survey;
+    }
+    const CatalogueEntry& newest = selection.eligible.front();
+    survey.findings.push_back(age_finding(set, newest, context));
+    if (newest.verified.damaged)
+        survey.findings.push_back(Finding{.kind = FindingKind::warning,
+                                          .subject = "backup '" + newest.id + "' in '" + newest.store + "'",
+                                          .message = "it was found damaged on " + to_human(*newest.verified.at),
+                                          .hint = "It will be refused and the next one taken if that is still so."});
+    survey.bytes = newest.manifest->size();
+    return survey;
+}
+
+std::vector<ParameterSpec> choice_parameters() {
+    return {
+        {.name = "backup", .type = ValueType::resource, .doc = "The backup set.", .required = true, .kind = "backup"},
+        {.name = "before",
+         .type = ValueType::timestamp,
+         .doc = "Newest acceptable data: backups whose data is as of a later time are refused."},
+        {.name = "max_age",
+         .type = ValueType::duration,
+         .doc = "Oldest acceptable data, counted back from 'before', else from now."},
+    };
+}
+
+}  // namespace lifeboat

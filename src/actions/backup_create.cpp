@@ -1,0 +1,186 @@
+#include <array>
+#include <cstdio>
+#include <random>
+
+#include "actions/backup_family.h"
+#include "actions/postgres_connection.h"
+#include "backup/creation.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "world/files.h"
+
+namespace lifeboat {
+
+namespace {
+
+ActionSpec declare() {
+    ActionSpec spec;
+    spec.name = "backup.create";
+    spec.summary = "Make a new backup of a set in its stores";
+    spec.doc =
+        "Dumps every resource of the set (PostgreSQL by pg_dump from one snapshot, SQLite by its backup interface, "
+        "files as tar) and "
+        "writes the result to every store, the manifest last. A store that fails does not stop the others: it is named "
+        "in the outputs. "
+        "Fails when no store took the backup. Undo removes what this deed wrote and nothing else.";
+    spec.parameters = {
+        {.name = "backup", .type = ValueType::resource, .doc = "The backup set.", .required = true, .kind = "backup"},
+        {.name = "stores",
+         .type = ValueType::list,
+         .doc = "Only these stores of the set, by their names in the site.",
+         .element = ValueType::text},
+    };
+    spec.outputs = {
+        {.name = "id", .doc = "The new backup."},
+        {.name = "stores", .type = ValueType::list, .doc = "The stores that hold it."},
+        {.name = "failed", .type = ValueType::list, .doc = "The stores that do not, with the reason: store, why."},
+        {.name = "size", .type = ValueType::integer, .doc = "Of all its objects together, in bytes."},
+        {.name = "consistent_at", .type = ValueType::timestamp, .doc = "Its data is as of then."},
+        {.name = "manifest_sha256", .doc = "SHA-256 of its manifest."},
+    };
+    spec.effect = Effect::stage;
+    spec.errors = {{ErrorCode::unsupported, true},      {ErrorCode::moved, false},
+                   {ErrorCode::unreachable, false},     {ErrorCode::denied, false},
+                   {ErrorCode::disk_full, false},       {ErrorCode::corrupt, false},
+                   {ErrorCode::program_missing, false}, {ErrorCode::child_failed, false}};
+    spec.example = "- id: save\n  uses: backup.create\n  with: {backup: backup}\n";
+    return spec;
+}
+
+std::string random_token() {
+    std::random_device device;
+    std::array<char, 33> digits{};
+    std::snprintf(digits.data(), digits.size(), "%08x%08x%08x%08x", device(), device(), device(), device());
+    return digits.data();
+}
+
+std::vector<std::string> stores_wanted(const Context& context) {
+    std::vector<std::string> names;
+    const auto found = context.arguments.find("stores");
+    if (found == context.arguments.end() || found->is_null()) return names;
+    for (const Json& name : *found)
+        names.push_back(name.get<std::string>());
+    if (names.empty())
+        throw Error{ErrorCode::invalid_file, "'stores' is empty: that would mean nothing, or everything"};
+    return names;
+}
+
+void refuse_encryption(const BackupSet& set) {
+    if (set.encrypt.is_null()) return;
+    throw Error{ErrorCode::unsupported,
+                "backup set '" + set.name + "' is to be encrypted, which this version cannot do",
+                "Nothing was written: remove 'encrypt' from the set only if its backups may lie in the open."};
+}
+
+class Create final : public Action {
+  public:
+    explicit Create(const ActionWorld& world) : world_(world) {}
+    const ActionSpec& spec() const override { return spec_; }
+
+    Survey survey(Context& context) const override {
+        Survey survey;
+        const BackupSet& set = backup_set(world_, context);
+        try {
+            refuse_encryption(set);
+            for (const std::string& name : set.of)
+                source_of(set, name, context);
+            open_stores(world_, set);
+        } catch (const Error& error) {
+            survey.findings.push_back(Finding{.kind = FindingKind::blocker,
+                                              .subject = "backup set '" + set.name + "'",
+                                              .message = error.message,
+                                              .hint = error.hint});
+        }
+        return survey;
+    }
+
+    Intent prepare(Context& context) const override {
+        const BackupSet& set = backup_set(world_, context);
+        refuse_encryption(set);
+        const Stores stores = open_stores(world_, set, stores_wanted(context));
+        const Timestamp now = context.clock->now();
+        Json names = Json::array();
+        for (const auto& store : stores)
+            names.push_back(store->name());
+        return {{"set", set.name},
+                {"id", free_backup_id(set.name, stores, now, work_of(context).control)},
+                {"started_at", to_text(now)},
+                {"stores", std::move(names)},
+                {"claim", random_token()}};
+    }
+
+    Outputs run(const Intent& intent, Context& context) const override {
+        const BackupSet& set = backup_set(world_, context);
+        refuse_encryption(set);
+        CreateRequest request{
+            .set = intent.at("set"),
+            .id = intent.at("id"),
+            .started_at = parse_timestamp(intent.at("started_at").get<std::string>()).value_or(Timestamp{}),
+            .claim = intent.at("claim"),
+            .stores = open_stores(world_, set, intent.at("stores").get<std::vector<std::string>>())};
+        for (const std::string& name : set.of)
+            request.sources.push_back(source_of(set, name, context));
+        const CreatedBackup created = create_backup(request, *context.clock, work_of(context));
+        Json failed = Json::array();
+        for (const StoreTrouble& trouble : created.troubles) {
+            context.log("store '" + trouble.store + "' did not take the backup: " + trouble.error.full_message());
+            failed.push_back({{"store", trouble.store}, {"why", trouble.error.full_message()}});
+        }
+        return {{"id", created.manifest.id},
+                {"stores", created.stores},
+                {"failed", std::move(failed)},
+                {"size", created.manifest.size().count},
+                {"consistent_at", to_text(created.manifest.consistent_at)},
+                {"manifest_sha256", created.manifest_sha256}};
+    }
+
+    std::string undo(const Intent& intent, const Notes&, Context& context) const override {
+        const BackupSet& set = backup_set(world_, context);
+        const std::string id = intent.at("id");
+        std::vector<std::string> removed;
+        for (const auto& store : open_stores(world_, set, intent.at("stores").get<std::vector<std::string>>())) {
+            try {
+                if (remove_claimed(*store, set.name, id, intent.at("claim"), work_of(context).control))
+                    removed.push_back("'" + store->name() + "'");
+            } catch (const Error& error) {
+                // a store that could not be reached when the backup was made holds nothing of it
+                if (error.code != ErrorCode::unreachable) throw;
+                context.log("store '" + store->name() + "' cannot be looked at: " + error.message);
+            }
+        }
+        if (removed.empty()) return {};
+        return "removed backup '" + id + "' of set '" + set.name + "' from " + join(removed, ", ");
+    }
+
+  private:
+    ComponentSource source_of(const BackupSet& set, const std::string& name, const Context& context) const {
+        const ResolvedResource resource = world_.resources.named(name);
+        if (resource.type == "postgres") {
+            const std::string format = set.format.empty() ? "custom" : set.format;
+            return {.name = name,
+                    .from = PostgresSource{
+                        .target = postgres_target(world_, resource, context.run_id),
+                        .connect = [this, resource, &context] { return connect_postgres(world_, resource, context); },
+                        .format = format}};
+        }
+        if (resource.type != "sqlite" && resource.type != "files")
+            throw Error{ErrorCode::unsupported, "resource '" + name + "' of backup set '" + set.name +
+                                                    "' is of type '" + resource.type + "', which cannot be backed up"};
+        world_.resources.nonce_of(name);
+        const std::filesystem::path path = std::filesystem::absolute(resource.fields.at("path").get<std::string>());
+        require_definite_path(path.lexically_normal(), "'path' of resource '" + name + "'");
+        if (resource.type == "sqlite") return {.name = name, .from = SqliteSource{path.lexically_normal()}};
+        return {.name = name, .from = FilesSource{path.lexically_normal()}};
+    }
+
+    const ActionWorld& world_;
+    const ActionSpec spec_ = declare();
+};
+
+}  // namespace
+
+std::unique_ptr<Action> backup_create(const ActionWorld& world) {
+    return std::make_unique<Create>(world);
+}
+
+}  // namespace lifeboat

@@ -1,0 +1,49 @@
+// The actions of backups, each made by one function in the file named after it, and what they share: from a deed and
+// the site's backup set to the stores, limits and work that the room `backup` wants.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "actions/family.h"
+#include "backup/selection.h"
+#include "backup/work.h"
+
+namespace lifeboat {
+
+std::unique_ptr<Action> backup_create(const ActionWorld& world);
+std::unique_ptr<Action> backup_select(const ActionWorld& world);
+std::unique_ptr<Action> backup_fetch(const ActionWorld& world);
+std::unique_ptr<Action> backup_verify(const ActionWorld& world);
+
+// Throws Error{unsupported} for a type of store that this version cannot open, Error{refused} outside of a drill's
+// sandbox.
+std::shared_ptr<Store> open_store(const ActionWorld& world, const ResolvedResource& resource);
+// The set's stores in its order; `only` picks some of them by name (empty: all).
+Stores open_stores(const ActionWorld& world, const BackupSet& set, const std::vector<std::string>& only = {});
+
+const BackupSet& backup_set(const ActionWorld& world, const Context& context);
+// Refers to `context`, which must outlive it.
+BackupWork work_of(const Context& context);
+
+// Arguments that were not given and those that are not known yet (null) are both empty here.
+std::string text_argument(const Context& context, const char* name);
+// Given, but its value comes from a step that has not run.
+bool unknown_argument(const Context& context, const char* name);
+// `before`, `max_age` and `id` of the arguments. Throws Error{invalid_file}.
+SelectionLimits limits_of(const Context& context);
+
+Candidate to_candidate(const CatalogueEntry& entry, const std::string& refused = {});
+// [{id, store, why}], unreadable stores at the end.
+Json refused_json(const Selection& selection, const Catalogue& catalogue);
+// Error{no_candidate} with every reason in its details.
+Error no_candidate(const BackupSet& set, const Selection& selection, const Catalogue& catalogue);
+
+// What both choosing actions see before the run: candidates, their age, stores that cannot be read.
+Survey survey_choice(const ActionWorld& world, const Context& context, Selection& selection);
+
+// The parameters that choose a backup.
+std::vector<ParameterSpec> choice_parameters();
+
+}  // namespace lifeboat
