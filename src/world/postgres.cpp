@@ -146,19 +146,6 @@ std::string first_line(std::string_view text) {
     return std::string(trim(text.substr(0, text.find('\n'))));
 }
 
-// libpq gives no SQLSTATE for a failed connect except inside the verbose message: "FATAL:  3D000: database …".
-std::string sqlstate_in(std::string_view message) {
-    for (std::size_t at = message.find(":  "); at != std::string_view::npos; at = message.find(":  ", at + 1)) {
-        const std::string_view rest = message.substr(at + 3);
-        if (rest.size() < 7 || rest.substr(5, 2) != ": ") continue;
-        const std::string_view state = rest.substr(0, 5);
-        const bool is_state = std::all_of(state.begin(), state.end(),
-                                          [](char c) { return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z'); });
-        if (is_state) return std::string(state);
-    }
-    return {};
-}
-
 struct ClearResult {
     void operator()(PGresult* result) const { PQclear(result); }
 };
@@ -292,7 +279,7 @@ void PostgresConnection::Session::open(const PostgresTarget& target) {
 
 void PostgresConnection::Session::throw_connect_failed(const PostgresTarget& target, const std::string& tried) {
     const std::string message = PQerrorMessage(connection);
-    const std::string state = sqlstate_in(message);
+    const std::string state = sqlstate_in_message(message);
     std::string reason = first_line(message);
     if (!state.empty()) {
         const std::size_t at = message.find(state + ": ");

@@ -91,6 +91,10 @@ ErrorCode postgres_error_code(std::string_view sqlstate);
 // {"sqlstate": …} of an error, or empty.
 std::string sqlstate_of(const Error& error);
 
+// The SQLSTATE inside a message of verbosity `verbose` ("FATAL:  3D000: database …"), or empty: libpq gives none for a
+// failed connect, and psql writes it only there.
+std::string sqlstate_in_message(std::string_view message);
+
 // "orders" → "\"orders\"", for text that goes into a statement. Throws Error{sql_failed} for a zero byte.
 std::string quote_identifier(std::string_view name);
 // it's → 'it''s'

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "base/json.h"
 #include "world/postgres.h"
 
@@ -46,6 +48,18 @@ std::string sqlstate_of(const Error& error) {
     if (!error.details.is_object()) return {};
     const auto found = error.details.find("sqlstate");
     return found != error.details.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+std::string sqlstate_in_message(std::string_view message) {
+    for (std::size_t at = message.find(":  "); at != std::string_view::npos; at = message.find(":  ", at + 1)) {
+        const std::string_view rest = message.substr(at + 3);
+        if (rest.size() < 7 || rest.substr(5, 2) != ": ") continue;
+        const std::string_view state = rest.substr(0, 5);
+        const bool is_state = std::all_of(state.begin(), state.end(),
+                                          [](char c) { return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z'); });
+        if (is_state) return std::string(state);
+    }
+    return {};
 }
 
 namespace {
