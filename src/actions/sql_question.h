@@ -1,0 +1,34 @@
+// One question at a time to a database that is only read, in the same state for all of them where the database can
+// promise that.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "actions/family.h"
+
+namespace lifeboat {
+
+struct SqlAnswer {
+    Json value;                 // the first column of the first row; null when there is none
+    Json row;                   // the first row as an object, or null
+    Json rows = Json::array();  // all of them
+};
+
+class SqlQuestions {
+  public:
+    virtual ~SqlQuestions() = default;
+    // One statement that returns rows. Throws Error{sql_failed | limit_exceeded (more than 1,000 rows) | …}; questions
+    // after a failed one are answered all the same.
+    virtual SqlAnswer ask(const std::string& query) = 0;
+};
+
+// `each` is the time one question may take.
+std::unique_ptr<SqlQuestions> ask_postgres(const ActionWorld& world, const ResolvedResource& resource,
+                                           const Context& context, Duration each);
+std::unique_ptr<SqlQuestions> ask_sqlite(const ActionWorld& world, const ResolvedResource& resource,
+                                         const Context& context);
+
+constexpr std::size_t most_answer_rows = 1000;
+
+}  // namespace lifeboat
