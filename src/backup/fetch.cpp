@@ -76,6 +76,8 @@ class Fetch {
     }
 
   private:
+    std::filesystem::path part_of(const std::string& id) const { return request_.folder / (id + ".part"); }
+
     std::shared_ptr<Store> store_named(const std::string& name) const {
         for (const auto& store : request_.stores)
             if (store->name() == name) return store;
@@ -103,6 +105,7 @@ class Fetch {
         // what was verified so far stays for the next attempt
         if (for_now) throw for_now->during("fetching backup '" + copies.front().id + "'");
         remove_tree(folder);
+        remove_file(part_of(copies.front().id));
         return std::nullopt;
     }
 
@@ -173,7 +176,7 @@ class Fetch {
                             ", but the file system at '" + space.mount_point.string() + "' has " +
                             to_human(space.free) + " free",
                         "Free some space there, or put the site's 'state' on another file system."};
-        const std::filesystem::path part = request_.folder / (manifest.id + ".part");
+        const std::filesystem::path part = part_of(manifest.id);
         for (const ManifestObject* object : missing) {
             progress.rename("fetching '" + object->key + "' from '" + store.name() + "'");
             fetch_object(store, object_key(request_.set, manifest.id, object->key), *object, folder / object->key, part,
