@@ -139,7 +139,7 @@ std::unique_ptr<Journal> DirectoryRunStore::open_journal(const std::string& run_
     }
     lock->write_note(to_text(to_json(Holder{.run_id = run_id, .runner = this_runner(), .since = clock_.now()})));
     const auto path = run / "journal.jsonl";
-    return std::make_unique<LockedJournal>(std::move(*lock), JournalFile{path, read_journal(path)});
+    return std::make_unique<LockedJournal>(std::move(*lock), JournalFile{path, end_of_journal(path)});
 }
 
 std::vector<StoredRun> DirectoryRunStore::list() const {

@@ -87,6 +87,18 @@ std::string each_line(const std::filesystem::path& path, const Take& take) {
     }
 }
 
+// Calls `take` with each record after checking it against those before; returns the bytes of a torn tail.
+template <typename Take>
+std::size_t verify(const std::filesystem::path& path, JournalEnd& end, const Take& take) {
+    return each_line(path,
+                     [&](std::string_view text) {
+                         take(parse_line(text, path, static_cast<std::size_t>(++end.seq), end.head));
+                         end.head = sha256_hex(text);
+                         end.length += text.size() + 1;
+                     })
+        .size();
+}
+
 // The bytes from `from` on, at most `size`.
 std::string read_range(const FileDescriptor& file, std::uint64_t from, std::size_t size,
                        const std::filesystem::path& path) {
@@ -159,17 +171,19 @@ std::string journal_line(const Event& event, std::string_view prev) {
 
 JournalContent read_journal(const std::filesystem::path& path) {
     JournalContent content;
-    std::size_t line = 0;
-    const std::string rest = each_line(path, [&](std::string_view text) {
-        content.events.push_back(parse_line(text, path, ++line, content.head));
-        content.head = sha256_hex(text);
-        content.length += text.size() + 1;
-    });
-    if (!rest.empty()) {
-        content.torn_tail = "the last record was not written to its end (" + counted(rest.size(), "byte") +
-                            " after line " + std::to_string(line) + ") and does not count";
+    const std::size_t torn =
+        verify(path, content, [&content](Event event) { content.events.push_back(std::move(event)); });
+    if (torn > 0) {
+        content.torn_tail = "the last record was not written to its end (" + counted(torn, "byte") + " after line " +
+                            std::to_string(content.seq) + ") and does not count";
     }
     return content;
+}
+
+JournalEnd end_of_journal(const std::filesystem::path& path) {
+    JournalEnd end;
+    verify(path, end, [](const Event&) {});
+    return end;
 }
 
 Glimpse glimpse(const std::filesystem::path& journal) {
@@ -204,13 +218,9 @@ Glimpse glimpse(const std::filesystem::path& journal) {
     return found;
 }
 
-JournalFile::JournalFile(std::filesystem::path path, const JournalContent& content)
-    : path_(std::move(path)),
-      file_(open_file(path_, O_WRONLY | O_APPEND)),
-      length_(content.length),
-      seq_(content.events.empty() ? 0 : content.events.back().seq),
-      head_(content.head) {
-    if (size_of(file_, path_) == length_) return;
+JournalFile::JournalFile(std::filesystem::path path, JournalEnd end)
+    : path_(std::move(path)), file_(open_file(path_, O_WRONLY | O_APPEND)), end_(std::move(end)) {
+    if (size_of(file_, path_) == end_.length) return;
     cut_back();
     if (broken_ || ::fdatasync(file_.get()) != 0) {
         throw_errno("cut the torn end off '" + path_.string() + "'", errno);
@@ -218,7 +228,7 @@ JournalFile::JournalFile(std::filesystem::path path, const JournalContent& conte
 }
 
 void JournalFile::cut_back() {
-    while (::ftruncate(file_.get(), static_cast<off_t>(length_)) != 0) {
+    while (::ftruncate(file_.get(), static_cast<off_t>(end_.length)) != 0) {
         if (errno == EINTR) continue;
         broken_ = true;
         return;
@@ -232,8 +242,8 @@ void JournalFile::append(std::span<const Event> events) {
                     "Look after the disk, then resume the run."};
     }
     std::string lines;
-    std::string head = head_;
-    std::uint64_t seq = seq_;
+    std::string head = end_.head;
+    std::uint64_t seq = end_.seq;
     for (const Event& event : events) {
         if (event.seq != ++seq) {
             throw Error{ErrorCode::internal, "record " + std::to_string(event.seq) + " was appended where " +
@@ -255,9 +265,9 @@ void JournalFile::append(std::span<const Event> events) {
         if (error.code != ErrorCode::disk_full) error.code = ErrorCode::io_failed;
         throw;
     }
-    length_ += lines.size();
-    seq_ = seq;
-    head_ = std::move(head);
+    end_.length += lines.size();
+    end_.seq = seq;
+    end_.head = std::move(head);
 }
 
 }  // namespace lifeboat

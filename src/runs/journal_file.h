@@ -22,16 +22,23 @@ inline constexpr std::string_view journal_root = "000000000000000000000000000000
 // The line of `event` without its newline.
 std::string journal_line(const Event& event, std::string_view prev);
 
-struct JournalContent {
+// Where the next record goes.
+struct JournalEnd {
+    std::uint64_t length = 0;        // bytes of the whole records
+    std::uint64_t seq = 0;           // of the last record
+    std::string head{journal_root};  // what the next record's `prev` will be
+};
+
+struct JournalContent : JournalEnd {
     std::vector<Event> events;
-    std::uint64_t length = 0;              // bytes of the whole records
-    std::string head{journal_root};        // what the next record's `prev` will be
     std::optional<std::string> torn_tail;  // what was left out at the end, and why
 };
 
 // Reads and verifies everything, in one pass. Throws Error{journal_damaged} naming the line for anything wrong before a
 // torn tail, Error{unsupported} for a record of another version.
 JournalContent read_journal(const std::filesystem::path& path);
+// The same checks without keeping the records.
+JournalEnd end_of_journal(const std::filesystem::path& path);
 
 // What can be said of a run without reading all of its journal: nothing is verified.
 struct Glimpse {
@@ -42,11 +49,11 @@ struct Glimpse {
 };
 Glimpse glimpse(const std::filesystem::path& journal);
 
-// Appends behind what `read_journal` found good. One writer, one thread.
+// Appends behind what was found good. One writer, one thread.
 class JournalFile final : public Journal {
   public:
     // Cuts a torn tail off first, durably.
-    JournalFile(std::filesystem::path path, const JournalContent& content);
+    JournalFile(std::filesystem::path path, JournalEnd end);
     // One write and one sync for all of them. When it fails the file is cut back to the last good record; after a
     // failed sync nothing more is taken, because nobody knows what the disk has.
     void append(std::span<const Event> events) override;
@@ -56,9 +63,7 @@ class JournalFile final : public Journal {
 
     std::filesystem::path path_;
     FileDescriptor file_;
-    std::uint64_t length_;
-    std::uint64_t seq_;
-    std::string head_;
+    JournalEnd end_;
     bool broken_ = false;
 };
 
