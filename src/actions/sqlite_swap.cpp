@@ -137,7 +137,7 @@ bool step_back(const SqliteSwap& swap, const std::optional<FileIdentity>& fresh,
                     "the database '" + swap.live.string() + "' is not what this step put there, so it is left alone",
                     swap.old ? "The old one is at '" + swap.kept.string() + "'." : ""};
             }
-            move_durably(swap.live, swap.staged);
+            if (!remove_staged(swap)) move_durably(swap.live, swap.staged);
             return true;
         case SwapPhase::foreign:
             refuse_foreign(swap);

@@ -159,6 +159,17 @@ bool remove_file(const fs::path& path) {
     return true;
 }
 
+void copy_owner_and_mode(const fs::path& from, const fs::path& to) {
+    struct stat status {};
+    if (::stat(from.c_str(), &status) != 0) throw_errno("look at " + quoted(from), errno);
+    const FileDescriptor file{::open(to.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC)};
+    if (!file) throw_errno("open " + quoted(to), errno);
+    const std::string names = "set owner and mode of " + quoted(to);
+    if (::geteuid() == 0 && ::fchown(file.get(), status.st_uid, status.st_gid) != 0) throw_errno(names, errno);
+    if (::fchmod(file.get(), status.st_mode & 07777u) != 0) throw_errno(names, errno);
+    sync_content(file.get(), names);
+}
+
 HashedFile copy_and_hash(const fs::path& from, const fs::path& to, const WorkControl& control, unsigned mode) {
     const std::string names = "copy " + quoted(from) + " to " + quoted(to);
     const FileDescriptor source{::open(from.c_str(), O_RDONLY | O_CLOEXEC)};

@@ -51,6 +51,9 @@ void exchange(const std::filesystem::path& a, const std::filesystem::path& b);
 // Removes one file or link, durable. False when it was not there.
 bool remove_file(const std::filesystem::path& path);
 
+// Gives `to` (a file) the permission bits of `from` and, when root, its owner and group.
+void copy_owner_and_mode(const std::filesystem::path& from, const std::filesystem::path& to);
+
 struct HashedFile {
     std::uint64_t size = 0;
     std::string sha256;  // hexadecimal

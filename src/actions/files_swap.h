@@ -1,0 +1,41 @@
+// The swap of a file or directory against one that was staged beside it: one atomic exchange, after which the old
+// object stands under the name it is kept by. Where a file system has no exchange the old one is moved away first and
+// the new one in last. Who is where is told by identities, never by what a dead runner may have meant; each step can be
+// the last one before a kill.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "base/json.h"
+#include "world/files.h"
+
+namespace lifeboat {
+
+struct FilesSwap {
+    std::filesystem::path live;
+    std::filesystem::path staged;
+    std::filesystem::path kept;
+    std::optional<FileIdentity> old;  // of what was live when the deed was prepared; nothing: the name was free
+};
+Json to_json(const FilesSwap& swap);
+FilesSwap files_swap_from_json(const Json& value);
+
+enum class SwapPhase {
+    before,   // the old object is live (or, as at first, nothing)
+    away,     // nothing is live, the old one is kept
+    done,     // another one is live, the old one is kept (or there was none)
+    foreign,  // the old one is neither live nor kept: somebody else was here
+};
+SwapPhase phase_of(const FilesSwap& swap);
+
+// The next single move towards `done` with what stands under the staged name; false when there is none. Throws
+// Error{moved} when `foreign`.
+bool step_forward(const FilesSwap& swap);
+// The next single move towards `before`, in which neither a staged nor a kept object is left; false when there is none.
+// `done` is only undone when what is live is `fresh` (the identity noted before the swap). Throws Error{moved}
+// otherwise.
+bool step_back(const FilesSwap& swap, const std::optional<FileIdentity>& fresh);
+
+}  // namespace lifeboat
