@@ -67,8 +67,8 @@ class RequirementBinder {
         const ResourceSpec* type = specs_.resource(site_.resources.at(target).type);
         if (type != nullptr && is_a(*type, required.kind)) return true;
         refuse(required,
-               "'" + required.name + "' is bound to '" + target + "', a " + site_.resources.at(target).type +
-                   ", and the runbook requires " + required.kind,
+               "'" + required.name + "' is bound to '" + target + "', " +
+                   with_article(site_.resources.at(target).type) + ", and the runbook requires " + required.kind,
                "Bind it to another with --bind " + required.name + "=<name>, or under `bindings:` of the site.");
         return false;
     }

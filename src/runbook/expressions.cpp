@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "runbook/values.h"
 #include "runbook/words.h"
 
 namespace lifeboat {
@@ -56,8 +57,8 @@ bool ExpressionCheck::check_template(const Node& text, const ParameterSpec& want
                                 wanted.type == ValueType::any;
         if (!whole && !takes_text) {
             file_.error(span_of(file_, text), path.text(),
-                        "'" + wanted.name + "' wants " + std::string(to_text(wanted.type)) +
-                            ": one expression alone keeps its type, with text around it it is text",
+                        "'" + wanted.name + "' wants " + std::string(described(wanted.type)) +
+                            ": only an expression that stands alone keeps its type",
                         "Put everything into one ${{ }}.");
             return false;
         }
@@ -112,8 +113,11 @@ bool ExpressionCheck::check_syntax(const Node& scalar, const Path& path) {
 }
 
 bool ExpressionCheck::refuse_syntax(const Error& error, const Node& scalar, std::size_t offset, const Path& path) {
+    std::string hint = error.hint;
+    if (scalar.text.substr(0, offset + 1).ends_with(".e") && scalar.text.compare(offset, 3, "end") == 0)
+        hint = "`end` is a word of Lua: write steps.<id>['end'].";
     file_.error(span_inside(file_, scalar, std::min(offset, scalar.text.size()), 1), path.text(),
-                "this is no expression: " + error.message, error.hint);
+                "this is no expression: " + error.message, std::move(hint));
     return false;
 }
 
@@ -167,7 +171,7 @@ bool ExpressionCheck::check_resource(const NamePath& name, const Use& use) {
                       "Write resources." + resource + ".<field>.");
 
     const std::string& field = name.parts[2];
-    std::vector<std::string> fields;
+    std::vector<std::string> fields{"name"};  // its name in the site
     bool secret = false;
     for (const ResourceSpec* type : types_of(specs_, found->second)) {
         for (const ParameterSpec& each : type->fields) {

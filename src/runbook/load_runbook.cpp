@@ -162,7 +162,7 @@ class RunbookReader {
             proves =
                 proves || step.deed.proves == Proves::data || (step.fallback && step.fallback->proves == Proves::data);
         }
-        if (changes && !proves)
+        if (changes && !proves && !file_.has_errors())
             file_.warning(span_of(file_, *fields_.key("steps")), "steps",
                           "no step proves the data: a run can end 'unverified' at best",
                           "Add a check of the data, such as `sql.check`.");

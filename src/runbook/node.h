@@ -20,6 +20,7 @@ struct Node {
 
     Kind kind = Kind::null;
     Style style = Style::other;
+    bool reported = false;  // a mistake: checks have nothing to add
     std::uint32_t begin = 0;
     std::uint32_t end = 0;
     std::string text;  // of a scalar: numbers and booleans as they were written

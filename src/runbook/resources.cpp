@@ -103,7 +103,7 @@ std::optional<Resource> ResourceReader::read_one(const Entry& entry, const Path&
     Resource resource{
         .name = entry.key.text,
         .type = spec->type,
-        .fields = check_.record(entry.value, fields, path, &place, "a " + spec->type + " resource", {"type"}),
+        .fields = check_.record(entry.value, fields, path, &place, with_article(spec->type) + " resource", {"type"}),
         .span = span_of(check_.file(), entry.key)};
     return resource;
 }

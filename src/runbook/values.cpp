@@ -20,6 +20,11 @@ std::string called(const ParameterSpec& wanted) {
     return "'" + wanted.name + "'";
 }
 
+// All choices as a hint, unless they are too many to help.
+std::string listed(const std::vector<std::string>& choices) {
+    return choices.size() > 15 ? "" : "It is one of " + join(choices, ", ") + ".";
+}
+
 // What a list's items are checked against.
 ParameterSpec element_of(const ParameterSpec& list) {
     ParameterSpec element{.name = list.name, .type = list.element, .required = true};
@@ -174,6 +179,7 @@ bool ValueCheck::is(Node::Kind kind, const Node& node, const Path& path) {
 }
 
 Json ValueCheck::value(const Node& node, const ParameterSpec& wanted, const Path& path, const Place* place) {
+    if (node.reported) return nullptr;
     if (wanted.type == ValueType::any) return anything(node, wanted, path, place);
     if (wanted.type == ValueType::resource) return resource(node, wanted, path, place);
     if (node.kind == Node::Kind::text && (is_written_as_text(wanted.type) || has_expression(node.text)))
@@ -209,7 +215,7 @@ Json ValueCheck::plain_text(const Node& node, const ParameterSpec& wanted, const
     if (!wanted.choices.empty() &&
         std::find(wanted.choices.begin(), wanted.choices.end(), text) == wanted.choices.end())
         return wrong(node, path, called(wanted) + " cannot be '" + text + "'" + did_you_mean(text, wanted.choices),
-                     "It is one of " + join(wanted.choices, ", ") + ".");
+                     listed(wanted.choices));
     if (wanted.type == ValueType::expression) return expressions_.check_syntax(node, path) ? Json(text) : Json(nullptr);
     if (!is_valid_text(wanted.type, text))
         return wrong(node, path, "'" + text + "' is not " + std::string(described(wanted.type)),
@@ -266,6 +272,7 @@ Json ValueCheck::record(const Node& map, const std::vector<ParameterSpec>& field
 }
 
 Json ValueCheck::anything(const Node& node, const ParameterSpec& wanted, const Path& path, const Place* place) {
+    if (node.reported) return nullptr;
     switch (node.kind) {
         case Node::Kind::text:
             return has_expression(node.text) ? text(node, wanted, path, place) : Json(node.text);
@@ -319,7 +326,7 @@ bool ValueCheck::check_resource_name(const Node& name, const ParameterSpec& want
     for (const ResourceSpec* type : types_of(specs_, kind == "backup" ? "-" : kind))
         fits = fits || is_a(*type, wanted.kind);
     if (fits) return true;
-    wrong(name, path, "'" + name.text + "' is a " + kind + ", " + called(wanted) + " wants " + wanted.kind);
+    wrong(name, path, "'" + name.text + "' is " + with_article(kind) + ", " + called(wanted) + " wants " + wanted.kind);
     return false;
 }
 

@@ -167,6 +167,12 @@ std::vector<const ResourceSpec*> types_of(const Specs& specs, std::string_view k
     return types;
 }
 
+std::string with_article(std::string_view kind) {
+    const bool vowel = !kind.empty() && std::string_view("aeiou").find(kind.front()) != std::string_view::npos;
+    const bool spelt_out = kind == "ssh" || kind == "sftp" || kind == "s3" || kind == "http";
+    return (vowel || spelt_out ? "an " : "a ") + std::string(kind);
+}
+
 std::vector<std::string> kind_names(const Specs& specs) {
     std::vector<std::string> names;
     for (const ResourceSpec& each : specs.resources) {

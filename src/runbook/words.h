@@ -34,6 +34,8 @@ std::vector<std::string> output_type_names();
 bool is_a(const ResourceSpec& resource, std::string_view kind);
 // Every resource type that `kind` asks for.
 std::vector<const ResourceSpec*> types_of(const Specs& specs, std::string_view kind);
+// "a service", "an ssh".
+std::string with_article(std::string_view kind);
 // Every type and kind, once each.
 std::vector<std::string> kind_names(const Specs& specs);
 

@@ -108,6 +108,8 @@ class TreeBuilder final : public YAML::EventHandler {
     std::optional<Node> take() { return std::move(root_); }
     // Everything before this byte has been understood.
     std::size_t understood() const { return understood_; }
+    // Where the last quoted text of several lines begins and ends.
+    std::pair<std::size_t, std::size_t> long_quote() const { return long_quote_; }
 
     void OnDocumentStart(const YAML::Mark& mark) override {
         if (++documents_ > 1)
@@ -217,6 +219,7 @@ class TreeBuilder final : public YAML::EventHandler {
                 refuse(begin, "this quote is never closed", "Close it on the same line.");
             node.style = first == '"' ? Node::Style::double_quoted : Node::Style::single_quoted;
             node.end = static_cast<std::uint32_t>(end);
+            if (text.substr(begin, end - begin).find('\n') != std::string_view::npos) long_quote_ = {begin, end};
         } else if (text.substr(begin).starts_with(node.text) && !node.text.empty()) {
             node.style = Node::Style::plain;
             node.end = static_cast<std::uint32_t>(begin + node.text.size());
@@ -240,11 +243,13 @@ class TreeBuilder final : public YAML::EventHandler {
                 node.kind = Node::Kind::number;
                 return;
             case Meaning::misleading:
+                node.reported = true;
                 file_.error(span_of(file_, node), path(),
                             "'" + node.text + "' is read as different numbers by different programs",
                             "Quote it to make it text, \"" + node.text + "\", or write the number in decimal.");
                 return;
             case Meaning::too_large:
+                node.reported = true;
                 file_.error(span_of(file_, node), path(), "the number '" + node.text + "' is too large",
                             "Quote it to make it text.");
                 return;
@@ -347,6 +352,7 @@ class TreeBuilder final : public YAML::EventHandler {
     std::map<YAML::anchor_t, Anchored> anchored_;
     std::size_t nodes_ = 0;
     std::size_t understood_ = 0;
+    std::pair<std::size_t, std::size_t> long_quote_{0, 0};
     int documents_ = 0;
 };
 
@@ -400,7 +406,13 @@ void report(SourceFile& file, const TreeBuilder& tree, const YAML::Exception& pr
     }
     const std::size_t line_start = text.rfind('\n', at == 0 ? 0 : at - 1) + 1;
     const std::string_view line = text.substr(line_start, text.find('\n', at) - line_start);
+    const std::string_view indentation = line.substr(0, std::min(line.find_first_not_of(" \t"), line.size()));
+    const auto [opened, closed] = tree.long_quote();
+    if (indentation.find('\t') != std::string_view::npos) hint = "Indent with spaces: a tab does not count.";
     if (line.find("${{") != std::string_view::npos) hint = "Quote text that holds ${{ }}: \"${{ … }}\".";
+    if (closed > line_start && closed <= at + 1)
+        hint = "The quote that opens on line " + std::to_string(file.span(opened, opened).at.line) +
+               " is closed only on this line: close it where its text ends.";
     file.error(file.span(at, at + 1), "", message, hint);
 }
 
@@ -419,7 +431,7 @@ bool is_readable(SourceFile& file) {
     for (std::size_t i = 0; i < text.size(); ++i) {
         const char c = text[i];
         if (c == '\n') line_start = i + 1;
-        if (i - line_start > longest_line) {
+        if (i > line_start + longest_line) {
             file.error(file.span(line_start, line_start), "", "the line is longer than 256 KiB");
             return false;
         }
