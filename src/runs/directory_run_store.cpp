@@ -116,13 +116,15 @@ std::filesystem::path DirectoryRunStore::folder(const std::string& run_id) const
 
 RunRecord DirectoryRunStore::read(const std::string& run_id) const {
     const auto run = folder(run_id);
-    const std::string text = read_file_if_any(run / "plan.json").value_or("");
+    RunRecord record{.run_id = run_id};
+    // the plan first: what its parsing needs for a moment is free again for the records
+    record.plan =
+        plan_from_json(parse_json(read_file_if_any(run / "plan.json").value_or(""), (run / "plan.json").string()));
     JournalContent content = read_journal(run / "journal.jsonl");
-    return {.run_id = run_id,
-            .plan = plan_from_json(parse_json(text, (run / "plan.json").string())),
-            .events = std::move(content.events),
-            .torn_tail = std::move(content.torn_tail),
-            .head = std::move(content.head)};
+    record.events = std::move(content.events);
+    record.torn_tail = std::move(content.torn_tail);
+    record.head = std::move(content.head);
+    return record;
 }
 
 std::unique_ptr<Journal> DirectoryRunStore::open_journal(const std::string& run_id) {

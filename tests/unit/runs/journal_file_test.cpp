@@ -256,7 +256,7 @@ TEST_CASE("a glimpse tells how a run stands from the two ends of its journal") {
     CHECK_FALSE(seen_after(6).verdict);
 }
 
-TEST_CASE("100,000 records are read in one pass within 200 MiB") {
+TEST_CASE("a hundred thousand records are read in one pass within 200 MiB") {
     const sample::Folder folder;
     const auto path = folder.path / "journal.jsonl";
     sample::put(path, "");
