@@ -29,7 +29,7 @@ bool fits_in_a_name(char c) {
 // A name that stays inside its folder, whatever it was made from.
 std::string file_name(std::string_view text) {
     std::string name;
-    for (const char c : text.substr(0, 100))
+    for (const char c : text.substr(0, 200))
         name += fits_in_a_name(c) ? c : '-';
     return name.empty() || name[0] == '.' ? "-" + name : name;
 }
@@ -37,7 +37,7 @@ std::string file_name(std::string_view text) {
 std::string new_run_id(std::string_view runbook, Timestamp now) {
     std::string id = to_text(now).substr(0, stamp_length);
     std::replace(id.begin(), id.end(), ':', '-');
-    id += "-" + file_name(runbook) + "-";
+    id += "-" + file_name(runbook.substr(0, 120)) + "-";
     std::random_device random;
     for (int i = 0; i < 4; ++i)
         id += "0123456789abcdef"[random() & 0xfu];
@@ -150,10 +150,14 @@ std::vector<StoredRun> DirectoryRunStore::list() const {
     for (const auto& entry : std::filesystem::directory_iterator(runs_)) {
         if (!std::filesystem::exists(entry.path() / "plan.json")) continue;
         StoredRun run = named_run(entry.path().filename().string());
-        const Glimpse seen = glimpse(entry.path() / "journal.jsonl");
-        if (seen.started_at) run.started_at = *seen.started_at;
-        run.ended = seen.ended;
-        run.verdict = seen.verdict;
+        try {
+            const Glimpse seen = glimpse(entry.path() / "journal.jsonl");
+            if (seen.started_at) run.started_at = *seen.started_at;
+            run.ended = seen.ended;
+            run.verdict = seen.verdict;
+        } catch (const Error&) {
+            // a run that lost its journal must not hide the others; whoever reads it is told
+        }
         all.push_back(std::move(run));
     }
     std::sort(all.begin(), all.end(), [](const StoredRun& a, const StoredRun& b) {

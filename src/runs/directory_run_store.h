@@ -16,6 +16,8 @@ namespace lifeboat {
 class DirectoryRunStore final : public RunStore {
   public:
     DirectoryRunStore(std::filesystem::path state, const Clock& clock);
+    DirectoryRunStore(const DirectoryRunStore&) = delete;
+    DirectoryRunStore& operator=(const DirectoryRunStore&) = delete;
 
     std::string create(const Plan& plan, Timestamp now) override;
     RunRecord read(const std::string& run_id) const override;

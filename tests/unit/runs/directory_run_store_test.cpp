@@ -154,6 +154,32 @@ TEST_CASE("runs are listed newest first with what has become of them") {
     CHECK(runs[1].verdict == Verdict::recovered);
 }
 
+TEST_CASE("a run that lost its journal does not hide the others") {
+    const sample::Folder folder;
+    const sample::HandClock clock;
+    DirectoryRunStore store{folder.path, clock};
+    const std::string broken = store.create(sample::plan(), clock.now());
+    store.create(sample::plan(), clock.now());
+    std::filesystem::remove(store.folder(broken) / "journal.jsonl");
+    CHECK(store.list().size() == 2);
+    CHECK(message_of([&] { store.read(broken); }).starts_with("not_found: cannot open"));
+}
+
+TEST_CASE("a long name of a runbook fits into the names of files") {
+    const sample::Folder folder;
+    const sample::HandClock clock;
+    DirectoryRunStore store{folder.path, clock};
+    Plan plan = sample::plan();
+    plan.draft.runbook = std::string(400, 'x');
+    plan.digest = digest_of(plan);
+    const std::string id = store.create(plan, clock.now());
+    CHECK(store.read(id).plan.draft.runbook == plan.draft.runbook);
+    CHECK(store.workspace(id, "fetch") == store.folder(id) / "steps" / "fetch");
+    const auto held = store.lock_targets(id, {{.resource = "a", .declared = "a"}}, sample::runner());
+    store.open_journal(id)->append(sample::first_events(2));
+    CHECK_FALSE(store.list()[0].ended);
+}
+
 TEST_CASE("an unknown run is named, with the one that was probably meant") {
     const sample::Folder folder;
     const sample::HandClock clock;
