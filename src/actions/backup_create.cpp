@@ -148,6 +148,7 @@ class Create final : public Action {
                 context.log("store '" + store->name() + "' cannot be looked at: " + error.message);
             }
         }
+        remove_dumps(work_of(context));
         if (removed.empty()) return {};
         return "removed backup '" + id + "' of set '" + set.name + "' from " + join(removed, ", ");
     }

@@ -58,6 +58,10 @@ bool holds_anything(Store& store, const std::string& prefix, const WorkControl& 
     return found;
 }
 
+std::filesystem::path dump_folder(const BackupWork& work) {
+    return work.workspace / "dump";
+}
+
 bool ends_the_call(const Error& error) {
     return error.code == ErrorCode::cancelled || error.code == ErrorCode::timed_out || error.code == ErrorCode::moved;
 }
@@ -119,7 +123,7 @@ void write_to(Store& store, const CreateRequest& request, const Manifest& manife
 class Creation {
   public:
     Creation(const CreateRequest& request, const Clock& clock, const BackupWork& work)
-        : request_(request), clock_(clock), work_(work), folder_(work.workspace / "dump") {
+        : request_(request), clock_(clock), work_(work), folder_(dump_folder(work)) {
         control_ = work.control;
         control_.moved = {};
     }
@@ -214,6 +218,10 @@ CreatedBackup create_backup(const CreateRequest& request, const Clock& clock, co
         throw Error{ErrorCode::refused,
                     "backup set '" + request.set + "' has no " + (request.sources.empty() ? "resources" : "stores")};
     return Creation(request, clock, work).make();
+}
+
+void remove_dumps(const BackupWork& work) {
+    remove_tree(dump_folder(work));
 }
 
 bool remove_claimed(Store& store, const std::string& set, const std::string& id, const std::string& claim,

@@ -37,6 +37,9 @@ struct CreatedBackup {
 // is thrown, what was written is removed again as far as the stores let it.
 CreatedBackup create_backup(const CreateRequest& request, const Clock& clock, const BackupWork& work);
 
+// The dumps that a killed `create_backup` left in its workspace.
+void remove_dumps(const BackupWork& work);
+
 // Removes what `create_backup` with this claim has written to `store`: the manifest first, the claim last. False when
 // there was nothing of it. Can be called again after a kill.
 bool remove_claimed(Store& store, const std::string& set, const std::string& id, const std::string& claim,

@@ -179,6 +179,12 @@ TEST_CASE("backup.create is undone by removing its own backup, looking first") {
     CHECK_FALSE(fs::exists(harbour.file(made, "")));
     CHECK(fs::exists(harbour.file(older, "manifest.json")));
 
+    // a kill leaves dumps behind; and the same deed may be tried again after its undo
+    write_text(here.workspace / "dump/shop/shop.db", "half");
+    CHECK(create.undo(intent, {}, here).empty());
+    CHECK(fs::is_empty(here.workspace));
+    CHECK(create.run(intent, here).at("id") == made.at("id"));
+
     // not with another deed's intent
     const Outputs third = create.run(create.prepare(here), here);
     Intent foreign = intent;
