@@ -22,6 +22,10 @@ namespace {
 constexpr std::size_t largest_file = 4u << 20;
 constexpr std::size_t longest_line = 256u << 10;
 constexpr std::size_t most_nodes = 200'000;
+// Refused long before it takes a notable time: 332 bytes of nested aliases can stand for millions of values.
+constexpr std::size_t most_repeated = 20'000;
+// So many bytes of text count as one more value.
+constexpr std::size_t bytes_of_value = 64;
 constexpr std::size_t deepest = 100;
 
 // Thrown through the parser once the reason is reported and nothing more can be read.
@@ -156,7 +160,7 @@ class TreeBuilder final : public YAML::EventHandler {
     void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
         const auto found = anchored_.find(anchor);
         if (found == anchored_.end()) refuse(offset(mark), "this alias stands inside the value that it repeats");
-        count(found->second.size, offset(mark));
+        count_repeated(found->second.size, offset(mark));
         if (wants_key()) refuse(offset(mark), "a key has to be written out, an alias cannot be one");
         if (frames_.size() + found->second.depth > deepest) refuse_depth(offset(mark));
         put(Node(found->second.node), found->second.size, found->second.depth);
@@ -169,7 +173,7 @@ class TreeBuilder final : public YAML::EventHandler {
         std::optional<Key> key;  // waits for its value
         bool drop_value = false;
         std::unordered_map<std::string, std::uint32_t> keys;
-        std::size_t size = 1;   // nodes in it
+        std::size_t size = 1;   // values in it
         std::size_t depth = 1;  // levels in it
     };
     struct Anchored {
@@ -195,8 +199,14 @@ class TreeBuilder final : public YAML::EventHandler {
 
     void count(std::size_t nodes, std::size_t at) {
         nodes_ += nodes;
-        if (nodes_ > most_nodes)
-            refuse(at, "the file holds more than " + std::to_string(most_nodes) + " values, aliases counted in full");
+        if (nodes_ > most_nodes) refuse(at, "the file holds more than " + std::to_string(most_nodes) + " values");
+    }
+
+    // Values that aliases stand for, and those kept for aliases to come.
+    void count_repeated(std::size_t nodes, std::size_t at) {
+        repeated_ += nodes;
+        if (repeated_ > most_repeated)
+            refuse(at, "the aliases of the file stand for more than " + std::to_string(most_repeated) + " values");
     }
 
     void refuse_tag(const std::string& tag, std::uint32_t begin) {
@@ -306,13 +316,14 @@ class TreeBuilder final : public YAML::EventHandler {
     void add(Node node, YAML::anchor_t anchor) {
         if (wants_key()) refuse(node.begin, "a key is missing");
         count(1, node.begin);
-        remember(anchor, node, 1, 0);
-        put(std::move(node), 1, 0);
+        const std::size_t size = 1 + node.text.size() / bytes_of_value;
+        remember(anchor, node, size, 0);
+        put(std::move(node), size, 0);
     }
 
     void remember(YAML::anchor_t anchor, const Node& node, std::size_t size, std::size_t depth) {
         if (anchor == 0) return;
-        count(size, node.begin);  // it is kept a second time
+        if (size > 1) count_repeated(size, node.begin);
         anchored_.insert_or_assign(anchor, Anchored{.node = node, .size = size, .depth = depth});
     }
 
@@ -328,6 +339,7 @@ class TreeBuilder final : public YAML::EventHandler {
             frame.node.items.push_back(std::move(node));
             return;
         }
+        frame.size += frame.key->text.size() / bytes_of_value;
         if (!frame.drop_value) frame.node.entries.push_back({.key = std::move(*frame.key), .value = std::move(node)});
         frame.key.reset();
     }
@@ -351,6 +363,7 @@ class TreeBuilder final : public YAML::EventHandler {
     std::vector<Frame> frames_;
     std::map<YAML::anchor_t, Anchored> anchored_;
     std::size_t nodes_ = 0;
+    std::size_t repeated_ = 0;
     std::size_t understood_ = 0;
     std::pair<std::size_t, std::size_t> long_quote_{0, 0};
     int documents_ = 0;
