@@ -288,9 +288,12 @@ bool wait_until_ready(const ScratchPostgres& scratch, const ChildIdentity& serve
     }
 }
 
-void start_server(ScratchPostgres& scratch, const std::optional<Account>& account, const PostgresPatience& patience) {
+enum class Port { any, same };
+
+void start_server(ScratchPostgres& scratch, Port port, const std::optional<Account>& account,
+                  const PostgresPatience& patience) {
     for (int attempt = 1;; ++attempt) {
-        scratch.port = free_port();
+        if (port == Port::any) scratch.port = free_port();
         write_note(scratch);
         Command command;
         // on the command line, where no ALTER SYSTEM reaches it
@@ -319,6 +322,22 @@ void require_nonce(const std::string& nonce) {
         throw Error{ErrorCode::usage, "'" + nonce + "' is no nonce for a throw-away cluster",
                     "Use 1 to 63 letters, digits, '-' or '_'."};
     }
+}
+
+// What the note says of the cluster in `folder`, whether it runs or not.
+ScratchPostgres noted_cluster(const fs::path& folder) {
+    const Json note = read_note(folder);
+    if (!note.is_object()) {
+        throw Error{ErrorCode::not_found, "there is no throw-away cluster in '" + folder.string() + "'"};
+    }
+    ScratchPostgres scratch;
+    scratch.folder = fs::canonical(folder);
+    scratch.place = note.value("place", "");
+    scratch.nonce = note.value("nonce", "");
+    scratch.programs = note.value("programs", "");
+    scratch.port = note.value("port", 0);
+    scratch.socket = scratch.place / "s";
+    return scratch;
 }
 
 }  // namespace
@@ -368,7 +387,7 @@ ScratchPostgres start_scratch_postgres(const ScratchPostgresWish& wish, Postgres
     try {
         make_cluster(scratch, account, patience);
         write_settings(scratch, wish);
-        start_server(scratch, account, patience);
+        start_server(scratch, Port::any, account, patience);
     } catch (...) {
         try {
             destroy_scratch_postgres(scratch.folder);
@@ -380,18 +399,10 @@ ScratchPostgres start_scratch_postgres(const ScratchPostgresWish& wish, Postgres
 }
 
 ScratchPostgres attach_scratch_postgres(const fs::path& folder) {
-    const Json note = read_note(folder);
+    ScratchPostgres scratch = noted_cluster(folder);
     const auto none = [&folder] {
         return Error{ErrorCode::not_found, "no throw-away cluster runs in '" + folder.string() + "'"};
     };
-    if (!note.is_object()) throw none();
-    ScratchPostgres scratch;
-    scratch.folder = fs::canonical(folder);
-    scratch.place = note.value("place", "");
-    scratch.nonce = note.value("nonce", "");
-    scratch.programs = note.value("programs", "");
-    scratch.port = note.value("port", 0);
-    scratch.socket = scratch.place / "s";
     const auto postmaster = postmaster_of(scratch.place);
     if (!postmaster) throw none();
     scratch.pid = *postmaster;
@@ -401,6 +412,31 @@ ScratchPostgres attach_scratch_postgres(const fs::path& folder) {
     const std::vector<std::string> argv = split(arguments.str(), '\0');
     if (std::find(argv.begin(), argv.end(), "cluster_name=" + scratch.nonce) == argv.end()) throw none();
     return scratch;
+}
+
+bool stop_scratch_postgres(const fs::path& folder) {
+    const ScratchPostgres scratch = noted_cluster(folder);
+    const auto postmaster = postmaster_of(scratch.place);
+    if (!postmaster) return false;
+    // a fast shutdown: sessions end, and what is in memory is written
+    kill(*postmaster, SIGINT);
+    for (const SteadyTime deadline = soon(30s); !over(deadline); std::this_thread::sleep_for(5ms)) {
+        if (processes_of(scratch.place).empty()) return true;
+    }
+    throw Error{ErrorCode::busy, "the throw-away cluster in '" + scratch.place.string() + "' does not stop"};
+}
+
+ScratchPostgres restart_scratch_postgres(const fs::path& folder, PostgresPatience patience) {
+    ScratchPostgres scratch = noted_cluster(folder);
+    if (postmaster_of(scratch.place)) {
+        throw Error{ErrorCode::already_exists, "the throw-away cluster in '" + folder.string() + "' runs already"};
+    }
+    start_server(scratch, Port::same, server_account(), patience);
+    return scratch;
+}
+
+fs::path scratch_postgres_files(const fs::path& folder) {
+    return data_folder(noted_cluster(folder).place);
 }
 
 bool destroy_scratch_postgres(const fs::path& folder) {

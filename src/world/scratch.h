@@ -46,6 +46,15 @@ ScratchPostgres start_scratch_postgres(const ScratchPostgresWish& wish, Postgres
 // What runs in `folder`, proven by its nonce. Throws Error{not_found} where nothing runs.
 ScratchPostgres attach_scratch_postgres(const std::filesystem::path& folder);
 
+// Stops the server and leaves its files, so that they can be copied; false when it did not run. Throws Error{busy} when
+// it does not end.
+bool stop_scratch_postgres(const std::filesystem::path& folder);
+// Starts a stopped server again, on the port that it had, and waits until it answers. Throws as start_scratch_postgres,
+// and Error{not_found} where there is no cluster.
+ScratchPostgres restart_scratch_postgres(const std::filesystem::path& folder, PostgresPatience patience = {});
+// Where the files of the cluster in `folder` are, running or not. Error{not_found}.
+std::filesystem::path scratch_postgres_files(const std::filesystem::path& folder);
+
 // Ends every process of the cluster and removes it; false when there was nothing. Can be called again, also after a
 // kill half way. Throws Error{busy} when something of it cannot be ended or removed.
 bool destroy_scratch_postgres(const std::filesystem::path& folder);
