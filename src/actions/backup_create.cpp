@@ -3,11 +3,11 @@
 #include <random>
 
 #include "actions/backup_family.h"
+#include "actions/files_family.h"
 #include "actions/postgres_connection.h"
 #include "backup/creation.h"
 #include "base/error.h"
 #include "base/text.h"
-#include "world/files.h"
 
 namespace lifeboat {
 
@@ -167,11 +167,9 @@ class Create final : public Action {
         if (resource.type != "sqlite" && resource.type != "files")
             throw Error{ErrorCode::unsupported, "resource '" + name + "' of backup set '" + set.name +
                                                     "' is of type '" + resource.type + "', which cannot be backed up"};
-        world_.resources.nonce_of(name);
-        const std::filesystem::path path = std::filesystem::absolute(resource.fields.at("path").get<std::string>());
-        require_definite_path(path.lexically_normal(), "'path' of resource '" + name + "'");
-        if (resource.type == "sqlite") return {.name = name, .from = SqliteSource{path.lexically_normal()}};
-        return {.name = name, .from = FilesSource{path.lexically_normal()}};
+        const std::filesystem::path path = place_of_resource(world_, resource);
+        if (resource.type == "sqlite") return {.name = name, .from = SqliteSource{path}};
+        return {.name = name, .from = FilesSource{path}};
     }
 
     const ActionWorld& world_;

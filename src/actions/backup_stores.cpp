@@ -1,10 +1,10 @@
 #include <algorithm>
 
 #include "actions/backup_family.h"
+#include "actions/files_family.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "stores/local.h"
-#include "world/files.h"
 
 namespace lifeboat {
 
@@ -36,14 +36,7 @@ std::shared_ptr<Store> open_store(const ActionWorld& world, const ResolvedResour
         throw Error{ErrorCode::unsupported,
                     "store '" + resource.name + "' is of type '" + resource.type + "', which this version cannot open",
                     "It opens stores of type 'local'; object stores, SFTP and WebDAV come with a later version."};
-    // in a drill: only what belongs to the sandbox
-    world.resources.nonce_of(resource.name);
-    const auto path = resource.fields.find("path");
-    if (path == resource.fields.end() || !path->is_string() || path->get_ref<const std::string&>().empty())
-        throw Error{ErrorCode::invalid_file, "store '" + resource.name + "' has no 'path'"};
-    const std::filesystem::path root = std::filesystem::absolute(path->get<std::string>()).lexically_normal();
-    require_definite_path(root, "'path' of store '" + resource.name + "'");
-    return std::make_shared<LocalStore>(resource.name, root);
+    return std::make_shared<LocalStore>(resource.name, place_of_resource(world, resource));
 }
 
 Stores open_stores(const ActionWorld& world, const BackupSet& set, const std::vector<std::string>& only) {

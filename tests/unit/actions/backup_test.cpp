@@ -232,12 +232,17 @@ TEST_CASE("stores of types to come, unknown stores and resources outside of the 
               harbour.act("backup.create", {{"stores", {"of"}}});
           }).message == "backup set 'shop' has no store 'of'");
 
+    write_text(harbour.folder / "nonce", "n1\n");
     harbour.drill = DrillMark{.drill = "d1", .nonces = {{"nas", "n1"}, {"offsite", "n1"}}};
     harbour.open();
     CHECK(error_of([&] { harbour.act("backup.create"); }).code == ErrorCode::refused);
     harbour.drill->nonces["shop"] = "n1";
     harbour.open();
     CHECK(harbour.act("backup.create").at("stores").size() == 2);
+    // and it is the nonce that is read back that counts
+    harbour.drill->nonces["offsite"] = "n2";
+    harbour.open();
+    CHECK(error_of([&] { harbour.act("backup.select"); }).code == ErrorCode::refused);
 }
 
 TEST_CASE("R18 backup.select chooses the newest backup within the limits and says why not the others") {
@@ -510,6 +515,7 @@ TEST_CASE("PostgreSQL goes through create, damage and fetch, its password nowher
                           {"user", server.user},
                           {"password", {{"secret", "shop_pw"}}}});
     harbour.sets["shop"] = {.name = "shop", .of = {"pg"}, .to = {"nas"}, .format = "directory"};
+    write_text(harbour.folder / "nonce", "x\n");
     harbour.drill = DrillMark{.drill = "d1", .nonces = {{"nas", "x"}, {"pg", "nonce-1"}}};
     harbour.open();
     const Outputs good = harbour.act("backup.create");
