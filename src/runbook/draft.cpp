@@ -143,7 +143,7 @@ class Drafting {
             if (bound == draft_.bindings.end() || !site_.resources.contains(bound->second))
                 continue;  // reported as unbound
             const Resource& resource = site_.resources.at(bound->second);
-            if (name.parts[2] == "name" || resource.fields.contains(name.parts[2])) continue;
+            if (resource.fields.contains(name.parts[2])) continue;
             refuse(step,
                    "the step wants '" + name.parts[2] + "' of '" + name.parts[1] + "', and resource '" + resource.name +
                        "', " + with_article(resource.type) + ", does not say it",
@@ -234,10 +234,8 @@ Loaded<Draft> draft(const Runbook& runbook, const Site& site, const Json& inputs
 Json static_scope(const Draft& draft) {
     Json resources = Json::object();
     for (const auto& [name, target] : draft.bindings)
-        if (const auto found = draft.resources.find(target); found != draft.resources.end()) {
+        if (const auto found = draft.resources.find(target); found != draft.resources.end())
             resources[name] = found->second.fields;
-            resources[name]["name"] = target;
-        }
     Json secrets = Json::object();
     for (const auto& [name, origin] : draft.secrets)
         secrets[name] = {{"secret", name}};

@@ -171,7 +171,7 @@ bool ExpressionCheck::check_resource(const NamePath& name, const Use& use) {
                       "Write resources." + resource + ".<field>.");
 
     const std::string& field = name.parts[2];
-    std::vector<std::string> fields{"name"};  // its name in the site
+    std::vector<std::string> fields;
     bool secret = false;
     for (const ResourceSpec* type : types_of(specs_, found->second)) {
         for (const ParameterSpec& each : type->fields) {
