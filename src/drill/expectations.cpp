@@ -57,7 +57,6 @@ Json run_scope(const Report& report) {
     return {{"id", report.run_id},
             {"name", report.runbook},
             {"verdict", to_text(report.verdict)},
-            {"exit_code", report.exit},
             {"rto", seconds(report.recovery_time.reached)},
             {"rpo", seconds(report.recovery_point.reached)},
             {"data_loss", seconds(report.data_loss)},

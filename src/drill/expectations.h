@@ -12,7 +12,7 @@ namespace lifeboat {
 
 // {"<step>": {"outputs": …, "end": …}} of every step that the report knows.
 Json steps_scope(const Report& report);
-// {"id", "name", "verdict", "exit_code", "rto", "rpo", "data_loss", …}: durations are numbers of seconds.
+// {"id", "name", "verdict", "rto", "rpo", "data_loss", …}: durations are numbers of seconds.
 Json run_scope(const Report& report);
 // {"rto", "rpo"} in seconds, null where the runbook sets none.
 Json objectives_scope(const Objectives& objectives);

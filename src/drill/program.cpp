@@ -53,7 +53,7 @@ ProgramEnd DrilledProgram::call(std::vector<std::string> arguments, const std::s
     return {.exit_code = result.exit_code,
             .killed = result.signal == SIGKILL && !result.timed_out && !result.cancelled,
             .stopped = result.cancelled || result.timed_out,
-            .talk = result.errors};
+            .talk = result.errors + result.output};
 }
 
 void DrilledProgram::look(ObservedRun& observed) const {
@@ -127,7 +127,7 @@ std::string told(const ObservedRun& observed) {
     }
     text += " (exit " + std::to_string(observed.end.exit_code) + ")";
     if (observed.report && !observed.report->cause.empty()) text += ": " + observed.report->cause;
-    if (!observed.report && !observed.end.talk.empty()) text += ": " + std::string(trim(observed.end.talk));
+    if (!observed.report && !trim(observed.end.talk).empty()) text += ": " + std::string(trim(observed.end.talk));
     return text;
 }
 

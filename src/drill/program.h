@@ -17,7 +17,7 @@ struct ProgramEnd {
     int exit_code = 0;
     bool killed = false;   // by SIGKILL
     bool stopped = false;  // by us, because asked to stop
-    std::string talk;      // the end of what it said on stderr
+    std::string talk;      // the end of what it said on stderr and stdout
 };
 
 // A run as its journal tells it, and how the program that carried it out ended.

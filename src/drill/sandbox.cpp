@@ -123,7 +123,7 @@ DrillSandbox::DrillSandbox(const Drill& drill, const Runbook& runbook, const fs:
         write_note(false);
         make_passable(folder_);
         make_passable(folder_ / "resources");
-        for (const char* name : {"home", "tmp", "secrets", "work"})
+        for (const char* name : {"home", "tmp", "secrets", "state", "work"})
             make_directories(folder_ / name);
     } catch (...) {
         std::error_code ignored;

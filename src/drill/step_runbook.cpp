@@ -36,6 +36,35 @@ std::string lua_literal(const Json& value, const std::string& name) {
                 "Let the expression be nothing but that name, or name one of its fields."};
 }
 
+// How far a static look-up reaches in its expression: `.part`, `['part']` or `["part"]` for each part behind the first.
+std::size_t length_of(const NamePath& name, const std::string& text) {
+    const auto skip_blanks = [&text](std::size_t at) {
+        const std::size_t next = text.find_first_not_of(" \t\r\n", at);
+        return next == std::string::npos ? text.size() : next;
+    };
+    std::size_t at = name.offset + name.parts.front().size();
+    for (std::size_t i = 1; i < name.parts.size(); ++i) {
+        const std::string& part = name.parts[i];
+        std::size_t next = skip_blanks(at);
+        if (text.compare(next, 1, ".") == 0) {
+            next = skip_blanks(next + 1);
+            at = text.compare(next, part.size(), part) == 0 ? next + part.size() : std::string::npos;
+        } else {
+            next = skip_blanks(next + 1);
+            at = text.compare(next, part.size() + 2, "'" + part + "'") == 0 ||
+                         text.compare(next, part.size() + 2, "\"" + part + "\"") == 0
+                     ? text.find(']', next + part.size() + 2)
+                     : std::string::npos;
+            if (at != std::string::npos) ++at;
+        }
+        if (at == std::string::npos) {
+            throw Error{ErrorCode::unsupported, "cannot take apart the expression '" + text + "'",
+                        "Write the name as " + join(name.parts, ".") + "."};
+        }
+    }
+    return at - name.offset;
+}
+
 class Binder {
   public:
     Binder(std::string_view root, const Json& known) : root_(root), known_(known) {}
@@ -60,11 +89,7 @@ class Binder {
                 text.replace(name.offset, first.size(), "steps");
             } else if (known_.contains(first)) {
                 const std::string path = join(name.parts, ".");
-                if (text.compare(name.offset, path.size(), path) != 0) {
-                    throw Error{ErrorCode::unsupported, "cannot take apart the expression '" + expression.text() + "'",
-                                "Write the name as " + path + "."};
-                }
-                text.replace(name.offset, path.size(), lua_literal(look_up(name), path));
+                text.replace(name.offset, length_of(name, text), lua_literal(look_up(name), path));
             }
         }
         return text;

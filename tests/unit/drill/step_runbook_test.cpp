@@ -16,7 +16,7 @@ const std::vector<Requirement> requirements{{.name = "db", .kind = "sqlite", .sp
 std::vector<Step> setup_of(const std::string& steps) {
     const Loaded<Drill> loaded = load_drill(
         "lifeboat: drill/v1\nrunbook: r.yaml\nsandbox:\n  db: {type: sqlite}\n  vault: {type: local}\n"
-        "backups:\n  backup: {of: [db], to: [vault]}\nexpect: [{that: \"run.exit_code == 0\"}]\n" +
+        "backups:\n  backup: {of: [db], to: [vault]}\nexpect: [{that: \"run.verdict == 'recovered'\"}]\n" +
             steps,
         "d.yaml", all_specs(), [](const std::string&) { return "return {}"; });
     INFO(loaded.diagnostics.render());
@@ -73,14 +73,14 @@ TEST_CASE("what is known is put in, its own list becomes `steps`, resources stay
         "setup: [{id: base, uses: backup.create, with: {backup: backup}}]\n"
         "observe:\n"
         "  - {id: first, uses: log.note, with: {text: \"${{ setup.base.outputs.id }}\"}}\n"
-        "  - {id: second, if: \"observe.first.end == 'done' and inputs.least == 5\", uses: log.note,\n"
-        "     with: {text: \"at least ${{ inputs.least }} in ${{ resources.db.path }} behind ${{ observe.first.end .. "
-        "setup.base.end }}\"}}\n");
+        "  - {id: second, if: \"observe.first['end'] == 'done' and inputs.least == 5\", uses: log.note,\n"
+        "     with: {text: \"at least ${{ inputs.least }} in ${{ resources.db.path }} behind ${{ observe.first['end'] .. "
+        "setup.base['end'] }}\"}}\n");
     const Runbook runbook = read_back(step_runbook("drill-observe", "observe", steps, requirements, known));
     CHECK(runbook.steps[0].deed.arguments["text"] == "it's $${{ a }} \"trap\"");
-    CHECK(runbook.steps[1].condition == "steps.first.end == 'done' and 5 == 5");
+    CHECK(runbook.steps[1].condition == "steps.first['end'] == 'done' and 5 == 5");
     CHECK(runbook.steps[1].deed.arguments["text"] ==
-          "at least 5 in ${{ resources.db.path }} behind ${{ steps.first.end .. \"done\" }}");
+          "at least 5 in ${{ resources.db.path }} behind ${{ steps.first['end'] .. \"done\" }}");
 }
 
 TEST_CASE("a list cannot be put into a larger expression") {
@@ -89,7 +89,7 @@ TEST_CASE("a list cannot be put into a larger expression") {
         "setup: [{id: base, uses: backup.create, with: {backup: backup}}]\n"
         "observe:\n"
         "  - {id: first, uses: log.note, with: {text: x}}\n"
-        "  - {id: second, if: \"#setup.base.outputs.stores == 2 and observe.first.end == 'done'\", uses: log.note, "
+        "  - {id: second, if: \"#setup.base.outputs.stores == 2 and observe.first['end'] == 'done'\", uses: log.note, "
         "with: {text: x}}\n");
     CHECK_THROWS_WITH(step_runbook("drill-observe", "observe", steps, requirements, known),
                       Catch::Contains("'setup.base.outputs.stores' is a list or a map"));
