@@ -16,7 +16,7 @@ expect_exit() {
 
 say "1. Installing what the build needs, and building"
 if [ -z "${LIFEBOAT:-}" ]; then
-    scripts/install-deps.sh
+    scripts/install-deps.sh --build-only
     cmake --preset release
     cmake --build --preset release --target lifeboat
     LIFEBOAT=$PWD/build/release/lifeboat
@@ -57,15 +57,11 @@ expect_exit 0 lifeboat run quickstart --yes
 
 say "7. The report, with the recovery time (RTO) and the data loss (RPO) that were really reached"
 expect_exit 0 lifeboat report
-recovered=$(lifeboat status --json)
-grep -q '"verdict": "recovered"' <<< "$recovered" || fail "the run says it did not recover"
-lifeboat report --format json | python3 -c '
-import json, sys
-report = json.load(sys.stdin)
-reached = report["reached"]
-assert report["verdict"] == "recovered", report["verdict"]
-assert reached["rto"] is not None and reached["rpo"] is not None, reached
-' || fail "the report does not say RTO and RPO"
+report=$(lifeboat report --format json)
+grep -q '"verdict": "recovered"' <<< "$report" || fail "the run says that it did not recover"
+for figure in rto rpo; do
+    sed -n '/"reached": {/,/}/p' <<< "$report" | grep -Eq "\"$figure\": [0-9]" || fail "the report does not say $figure"
+done
 
 say "8. A second disaster, and a recovery whose health check fails: it is rolled back, nothing is left half done"
 damage

@@ -94,16 +94,55 @@ void check_secrets(const Site& site, Hands& hands, Checks& checks) {
     }
 }
 
-void check_resources(const Site& site, const Hands& hands, Checks& checks) {
+// Whether some action changes resources of this type: only those have an identity worth measuring.
+bool can_be_target(const Resource& resource, const Specs& specs) {
+    const ResourceSpec* type = specs.resource(resource.type);
+    const auto wants = [&](const ParameterSpec& parameter) {
+        if (!parameter.target || type == nullptr) return false;
+        const std::vector<std::string> kinds = split(parameter.kind, '|');
+        return std::any_of(kinds.begin(), kinds.end(), [&](const std::string& kind) {
+            return kind == type->type || std::find(type->kinds.begin(), type->kinds.end(), kind) != type->kinds.end();
+        });
+    };
+    return std::any_of(specs.actions.begin(), specs.actions.end(), [&wants](const ActionSpec& action) {
+        return std::any_of(action.parameters.begin(), action.parameters.end(), wants);
+    });
+}
+
+void check_targets(const Site& site, const Hands& hands, const Specs& specs, Checks& checks) {
     for (const auto& [name, resource] : site.resources) {
+        if (!can_be_target(resource, specs)) continue;
         const TargetIdentity identity = hands.actions().identify(name);
-        if (identity.declared.empty()) continue;
         checks.add({.kind = identity.measured ? FindingKind::ok : FindingKind::unknown,
                     .step = "",
                     .subject = "resource '" + name + "'",
                     .message = identity.measured ? *identity.measured : identity.declared + ": could not be measured",
                     .hint = ""},
                    "");
+    }
+}
+
+// What an action's own look says about arguments that no runbook gives it.
+void look_with(const std::string& name, const Json& arguments, const std::string& needed_by, const Hands& hands,
+               Session& session, const fs::path& state, Checks& checks) {
+    const Action* action = hands.actions().find(name);
+    if (action == nullptr) return;
+    const Scratch scratch(state, "check");
+    Context context;
+    context.run_id = context.step_id = "check";
+    context.arguments = defaults_of(action->spec(), arguments);
+    context.workspace = scratch.folder("work");
+    context.clock = &session.clock;
+    try {
+        for (const Finding& finding : action->survey(context).findings)
+            checks.add(finding, needed_by);
+    } catch (const Error& error) {
+        checks.add({.kind = FindingKind::blocker,
+                    .step = "",
+                    .subject = needed_by,
+                    .message = error.full_message(),
+                    .hint = error.hint},
+                   needed_by);
     }
 }
 
@@ -183,7 +222,13 @@ int check(const Call&, Session& session) {
     Checks checks;
     Hands hands(session, site, state);
     check_secrets(site, hands, checks);
-    check_resources(site, hands, checks);
+    check_targets(site, hands, loading.specs(), checks);
+    for (const auto& [name, set] : site.backups)
+        look_with("backup.select", Json{{"backup", Json{{"backup", name}}}}, "backup set '" + name + "'", hands,
+                  session, state, checks);
+    for (const std::string& name : site.notify ? site.notify->to : std::vector<std::string>())
+        look_with("notify.send", Json{{"to", Json{{"of", name}}}, {"text", "check"}}, "notify '" + name + "'", hands,
+                  session, state, checks);
     std::vector<std::string> names;
     for (const Runbook& runbook : runbooks) {
         names.push_back(runbook.name);

@@ -69,17 +69,13 @@ Outputs Hands::do_now(const std::string& name, Json arguments, const std::string
                       std::stop_token stop, const std::function<void(const Progress&)>& progress) const {
     const Action* action = actions().find(name);
     if (action == nullptr) throw Error{ErrorCode::internal, "this program has no action '" + name + "'"};
-    for (const ParameterSpec& parameter : action->spec().parameters) {
-        if (!arguments.contains(parameter.name) && !parameter.default_value.is_null())
-            arguments[parameter.name] = parameter.default_value;
-    }
     const Scratch scratch(world_.state, step);
     Context context;
     context.run_id = step;
     context.step_id = step;
     context.idempotency_key = step;
     context.drill = resources_.drill().has_value();
-    context.arguments = std::move(arguments);
+    context.arguments = defaults_of(action->spec(), std::move(arguments));
     context.workspace = scratch.folder("work");
     context.stop = std::move(stop);
     context.clock = &session_.clock;
@@ -88,6 +84,14 @@ Outputs Hands::do_now(const std::string& name, Json arguments, const std::string
     context.log = [this](std::string_view line) { session_.log.debug(std::string(line)); };
     const Intent intent = action->prepare(context);
     return action->run(intent, context);
+}
+
+Json defaults_of(const ActionSpec& spec, Json arguments) {
+    for (const ParameterSpec& parameter : spec.parameters) {
+        if (!arguments.contains(parameter.name) && !parameter.default_value.is_null())
+            arguments[parameter.name] = parameter.default_value;
+    }
+    return arguments;
 }
 
 Scratch::Scratch(const fs::path& state, const std::string& what)

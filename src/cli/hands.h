@@ -41,6 +41,9 @@ class Hands {
     std::unique_ptr<FaultyActions> faulty_;
 };
 
+// `arguments`, with the defaults of those that are missing.
+Json defaults_of(const ActionSpec& spec, Json arguments);
+
 // A private folder below `state` for looks and for deeds outside of runs, removed with the object.
 class Scratch {
   public:

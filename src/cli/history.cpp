@@ -16,11 +16,6 @@ std::string human_or_dash(const std::optional<Duration>& duration) {
     return duration ? to_human(*duration) : "-";
 }
 
-std::string padded(const std::string& text, std::size_t width) {
-    const std::size_t length = characters(text);
-    return text + std::string(length < width ? width - length : 0, ' ') + "  ";
-}
-
 std::optional<VerdictReached> figures_of(const DirectoryRunStore& store, const StoredRun& run) {
     if (!run.ended) return std::nullopt;
     const RunRecord record = store.read(run.run_id);
@@ -34,7 +29,10 @@ int history(const Call& call, Session& session) {
     const DirectoryRunStore store = run_store(session);
     const auto runbook = call.one("runbook");
     Json records = Json::array();
-    std::string text = padded("run", 52) + padded("outcome", 19) + padded("RTO", 9) + "data loss\n";
+    std::size_t width = 0;
+    for (const StoredRun& run : store.list())
+        width = std::max(width, run.run_id.size() + 2);
+    std::string text = padded("run", width) + padded("outcome", 21) + padded("RTO", 11) + "data loss\n";
     for (const StoredRun& run : store.list()) {
         if (runbook && run.runbook != *runbook) continue;
         std::optional<VerdictReached> figures;
@@ -45,8 +43,8 @@ int history(const Call& call, Session& session) {
             outcome = "unreadable: " + error.message;
         }
         const auto loss = figures ? (figures->data_loss ? figures->data_loss : figures->rpo) : std::nullopt;
-        text += padded(run.run_id, 52) + padded(outcome, 19) +
-                padded(human_or_dash(figures ? figures->rto : std::nullopt), 9) + human_or_dash(loss) + "\n";
+        text += padded(run.run_id, width) + padded(outcome, 21) +
+                padded(human_or_dash(figures ? figures->rto : std::nullopt), 11) + human_or_dash(loss) + "\n";
         records.push_back(Json{{"run", run.run_id},
                                {"runbook", run.runbook},
                                {"started_at", to_text(run.started_at)},

@@ -22,9 +22,9 @@ int init(const Call& call, Session& session) {
         {"lifeboat.yaml", initial_site()},
         {"runbooks/quickstart.yaml", initial_runbook()},
         {"drills/quickstart.yaml", initial_drill()},
-        {"drills/fixtures/shop.sql", initial_database()},
-        {"drills/fixtures/config/shop.conf", initial_settings()},
-        {"drills/fixtures/config/features.json", initial_features()},
+        {"drills/fixtures/quickstart.sql", initial_database()},
+        {"drills/fixtures/quickstart-config/shop.conf", initial_settings()},
+        {"drills/fixtures/quickstart-config/features.json", initial_features()},
         {"data/config/shop.conf", initial_settings()},
         {"data/config/features.json", initial_features()},
     };

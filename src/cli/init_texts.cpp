@@ -64,10 +64,9 @@ inputs:
 steps:
   - id: assess
     phase: assess
-    doc: What is wrong with the database? A damaged one is what we are here for, so this does not stop us.
+    doc: What is wrong with the database? It is reported, and does not stop us, a damaged one is what we are here for.
     uses: sqlite.check
-    with: {database: db}
-    on_failure: continue
+    with: {database: db, level: full, report: true}
 
   - id: fetch
     phase: fetch
@@ -80,14 +79,14 @@ steps:
     phase: restore
     doc: Restored beside and checked, then moved into place. The damaged one is kept until `lifeboat commit`.
     uses: sqlite.restore
-    with: {database: db, from: "${{ steps.fetch.outputs.path }}"}
+    with: {to: db, from: "${{ steps.fetch.outputs.path }}"}
 
   - id: restore_config
     phase: restore
     needs: [fetch]
     doc: Likewise, in one atomic exchange of the two folders.
     uses: files.restore
-    with: {target: config, from: "${{ steps.fetch.outputs.path }}"}
+    with: {to: config, from: "${{ steps.fetch.outputs.path }}"}
 
   - id: healthy
     phase: verify
@@ -103,7 +102,42 @@ steps:
 }
 
 std::string_view initial_drill() {
-    return R"text(# drill
+    return R"text(# The quickstart's runbook against a sandbox: pages of the database are overwritten and the configuration is cut, in a folder
+# made for it. The sweeps then kill the run at its journal's records, and let each of its steps fail.
+#
+#   lifeboat drill drills/quickstart.yaml
+lifeboat: drill/v1
+runbook: ../runbooks/quickstart.yaml
+
+sandbox:
+  db:     {type: sqlite, load: fixtures/quickstart.sql}
+  config: {type: files, load: fixtures/quickstart-config}
+  vault:  {type: local}
+backups:
+  backup: {of: [db, config], to: [vault]}
+
+inputs: {least_orders: 2000}
+
+setup:
+  - {id: base, uses: backup.create, with: {backup: backup}}
+  - {id: truth, uses: sql.fingerprint, with: {database: db}}
+
+disaster:
+  - {id: overwrite, uses: fault.corrupt_file, with: {of: db, offset: 8192, bytes: garbage, times: 3000}}
+  - {id: cut, uses: fault.corrupt_file, with: {of: config, file: shop.conf, truncate: 10B}}
+
+observe:
+  - {id: now, uses: sql.fingerprint, with: {database: db}, on_failure: continue}     # it may be damaged when a run was rolled back
+  - {id: looked, uses: sqlite.check, with: {database: db, report: true}}
+
+expect:
+  - {that: "run.verdict == 'recovered'"}
+  - {that: "run.rto <= objectives.rto"}
+  - {that: "run.rpo <= objectives.rpo"}
+  - {that: "observe.looked.outputs.ok"}
+  - {that: "observe.now.outputs.digest == setup.truth.outputs.digest"}
+
+sweep: [kill_at_every_event, fail_every_step]
 )text";
 }
 

@@ -26,6 +26,26 @@ FileReader scripts_for(const fs::path& file) {
     };
 }
 
+// Relative paths of a site are meant from the folder of its file, wherever lifeboat is called.
+void anchor_paths(Site& site, const Specs& specs) {
+    std::error_code ignored;
+    const fs::path folder = fs::absolute(site.file, ignored).parent_path();
+    const auto anchored = [&folder](const std::string& path) { return (folder / path).lexically_normal().string(); };
+    for (auto& [name, resource] : site.resources) {
+        const ResourceSpec* spec = specs.resource(resource.type);
+        if (spec == nullptr) continue;
+        for (const ParameterSpec& field : spec->fields) {
+            if (field.type != ValueType::path || !resource.fields.contains(field.name)) continue;
+            Json& value = resource.fields[field.name];
+            if (value.is_string() && !value.get_ref<const std::string&>().empty())
+                value = anchored(value.get<std::string>());
+        }
+    }
+    for (auto& [name, origin] : site.secrets) {
+        if (origin.kind == SecretOrigin::Kind::file) origin.text = anchored(origin.text);
+    }
+}
+
 Json to_json(const Diagnostics& diagnostics) {
     Json list = Json::array();
     for (const Diagnostic& one : diagnostics.all()) {
@@ -57,7 +77,13 @@ Site Loading::site(const Session& session) {
     if (!site_file_) return {};
     auto loaded = load_site(read_text_file(*site_file_), site_file_->string(), specs_);
     keep(std::move(loaded.diagnostics));
-    return loaded.value ? std::move(*loaded.value) : Site{.file = site_file_->string()};
+    if (!loaded.value) return Site{.file = site_file_->string()};
+    anchor_paths(*loaded.value, specs_);
+    // what belongs to drills only may stand in the runbooks of a sandbox: a drill's own steps are carried out there
+    if (loaded.value->drill)
+        for (ActionSpec& action : specs_.actions)
+            action.drill_only = false;
+    return std::move(*loaded.value);
 }
 
 std::optional<Runbook> Loading::runbook(const fs::path& path) {

@@ -40,7 +40,9 @@ void declare_positionals(CLI::App& app, std::span<const PositionalSpec> position
         auto slot = std::make_unique<Slot>();
         slot->name = spec.name;
         slot->option = app.add_option(spec.name, slot->values);
-        slot->option->expected(spec.repeatable ? -1 : 1)->required(false);
+        slot->option->required(false);
+        // what is left over goes to the next positional, or is refused
+        if (!spec.repeatable) slot->option->expected(1)->allow_extra_args(false);
         slots.push_back(std::move(slot));
     }
 }

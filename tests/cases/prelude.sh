@@ -12,9 +12,22 @@ damage() {
     printf 'workers = none\n' > data/config/shop.conf
 }
 
-# The site gets a drill's mark, so that faults are honoured.
-mark_drill() {
-    printf 'drill: {id: case}\n' >> lifeboat.yaml
+# The same as a drill's sandbox, so that faults are honoured.
+drill_shop() {
+    "$LIFEBOAT" init . > /dev/null 2>&1
+    echo none > nonce
+    cat > lifeboat.yaml <<'SITE'
+lifeboat: site/v1
+state: state
+resources:
+  db:     {type: sqlite, path: data/shop.db}
+  config: {type: files, path: data/config}
+  vault:  {type: local, path: backups}
+backups:
+  backup: {of: [db, config], to: [vault]}
+drill: {id: case, nonces: {db: none, config: none, vault: none}}
+SITE
+    "$LIFEBOAT" backup create backup > /dev/null 2>&1
 }
 
 # One line: whether the data is as it was when the site was made.

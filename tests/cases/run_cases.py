@@ -34,7 +34,7 @@ RULES = [
     (re.compile(r"\b(?:\d+d )?(?:\d+h )?(?:\d+m )?\d+(?:\.\d+)?(?:µs|us|ms|s)\b"), "<duration>"),
     (re.compile(r'("(?:[a-z_]*seconds|pid|start_ticks|free_bytes)": )-?\d+(?:\.\d+)?(?:e-?\d+)?'), r"\1<number>"),
     (re.compile(r"\d+(?:\.\d+)? [KMGT]iB free"), "<size> free"),
-    (re.compile(r"[ \t]{2,}(?=\S)"), "  "),
+    (re.compile(r"(?<=\S)[ \t]{2,}(?=\S)"), "  "),
     (re.compile(r"-{3,}"), "---"),
 ]
 

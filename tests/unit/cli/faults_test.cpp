@@ -5,7 +5,6 @@
 
 #include <catch2/catch.hpp>
 
-#include "support/scratch_folder.h"
 
 using namespace lifeboat;
 

@@ -35,7 +35,7 @@ TEST_CASE("the JSON Schemas are fresh") {
 TEST_CASE("what `init` writes is the quickstart that ships") {
     CHECK(std::string(initial_runbook()) == committed("runbooks/quickstart.yaml"));
     CHECK(std::string(initial_drill()) == committed("drills/quickstart.yaml"));
-    CHECK(std::string(initial_database()) == committed("drills/fixtures/shop.sql"));
-    CHECK(std::string(initial_settings()) == committed("drills/fixtures/config/shop.conf"));
-    CHECK(std::string(initial_features()) == committed("drills/fixtures/config/features.json"));
+    CHECK(std::string(initial_database()) == committed("drills/fixtures/quickstart.sql"));
+    CHECK(std::string(initial_settings()) == committed("drills/fixtures/quickstart-config/shop.conf"));
+    CHECK(std::string(initial_features()) == committed("drills/fixtures/quickstart-config/features.json"));
 }

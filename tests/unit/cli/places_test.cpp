@@ -8,6 +8,7 @@
 #include "support/scratch_folder.h"
 
 using namespace lifeboat;
+using lifeboat::test::ScratchFolder;
 namespace fs = std::filesystem;
 
 namespace {
