@@ -279,6 +279,7 @@ class DumpReading {
     }
 
     void take_statement(const ScriptPart& part) {
+        if (!part.complete) return;  // the script is cut off, whatever this was to be
         Segment& segment = segments_.back();
         const std::vector<SqlToken> tokens = sql_tokens(part.text);
         Meaning meaning = meaning_of(tokens, name_);

@@ -30,7 +30,9 @@ std::string clauses_like(PostgresConnection& session, const std::string& live) {
     const std::string locale = !text("datlocale").empty() ? text("datlocale") : text("daticulocale");
     if (text("datlocprovider") == "i") clauses += " LOCALE_PROVIDER icu ICU_LOCALE " + quote_literal(locale);
     if (text("datlocprovider") == "b") clauses += " LOCALE_PROVIDER builtin BUILTIN_LOCALE " + quote_literal(locale);
-    return clauses + " TABLESPACE " + quote_identifier(rows.rows[0][2].value_or("pg_default"));
+    // naming even the default one takes a privilege
+    const std::string tablespace = rows.rows[0][2].value_or("pg_default");
+    return tablespace == "pg_default" ? clauses : clauses + " TABLESPACE " + quote_identifier(tablespace);
 }
 
 std::uint32_t create_staged(PostgresConnection& session, const std::string& name, const std::string& clauses) {
