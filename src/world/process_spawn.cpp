@@ -22,6 +22,9 @@
 // thread that made it, which is one that has nothing else to do. Until then the child runs on a stack of its own and
 // does nothing but bare system calls.
 
+// clone() under the name that no sanitizer intercepts: theirs takes every clone for a fork, with a memory of its own.
+extern "C" int __clone(int (*function)(void*), void* stack, int flags, void* argument, ...) noexcept;
+
 #define LIFEBOAT_IN_CHILD __attribute__((no_sanitize("address", "thread", "undefined")))
 
 namespace lifeboat {
@@ -124,7 +127,7 @@ LIFEBOAT_IN_CHILD int GatedChild::Launch::child_main(void* shared) {
 // The parent of a child with a session of its own: ends when that one has executed, which makes init its parent.
 LIFEBOAT_IN_CHILD int GatedChild::Launch::intermediate_main(void* shared) {
     Launch& launch = *static_cast<Launch*>(shared);
-    if (::clone(child_main, top_of(launch.inner_stack), CLONE_VM | CLONE_VFORK | SIGCHLD, shared) < 0) {
+    if (::__clone(child_main, top_of(launch.inner_stack), CLONE_VM | CLONE_VFORK | SIGCHLD, shared) < 0) {
         launch.failed_at = Stage::make;
         launch.error_number = errno;
     }
@@ -185,9 +188,9 @@ GatedChild::GatedChild(const SpawnRequest& request) : launch_(std::make_unique<L
         ::pthread_sigmask(SIG_SETMASK, &all, nullptr);
         void* const stack = top_of(launch.stack);
         const int made = launch.own_session
-                             ? ::clone(Launch::intermediate_main, stack, CLONE_VM | CLONE_VFORK | SIGCHLD, &launch)
-                             : ::clone(Launch::child_main, stack, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD,
-                                       &launch, &launch.pidfd);
+                             ? ::__clone(Launch::intermediate_main, stack, CLONE_VM | CLONE_VFORK | SIGCHLD, &launch)
+                             : ::__clone(Launch::child_main, stack, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD,
+                                         &launch, &launch.pidfd);
         if (made < 0) {
             launch.failed_at = Stage::make;
             launch.error_number = errno;
