@@ -7,6 +7,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "world/process_table.h"
+
 using namespace lifeboat;
 namespace fs = std::filesystem;
 
