@@ -25,8 +25,8 @@ class Checks {
   public:
     void add(const Finding& finding, const std::string& needed_by) {
         const auto same = std::find_if(all_.begin(), all_.end(), [&finding](const Checked& one) {
-            return one.finding.kind == finding.kind && one.finding.subject == finding.subject &&
-                   one.finding.message == finding.message;
+            if (one.finding.kind != finding.kind || one.finding.subject != finding.subject) return false;
+            return one.finding.message == finding.message || finding.kind == FindingKind::ok;
         });
         Checked& checked = same != all_.end() ? *same : all_.emplace_back(Checked{.finding = finding, .needed_by = {}});
         if (!needed_by.empty() &&

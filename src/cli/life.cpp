@@ -59,12 +59,16 @@ class StepLogs {
     std::map<std::string, std::unique_ptr<StepLog>> logs_;
 };
 
-void hold_targets(DirectoryRunStore& store, const RunRecord& record, const Runner& runner,
-                  std::unique_ptr<Held>& held) {
+// A run that could not even begin leaves nothing behind.
+std::unique_ptr<Held> hold_targets(DirectoryRunStore& store, const RunRecord& record, const Runner& runner,
+                                   std::unique_ptr<Journal>& journal) {
     try {
-        held = store.lock_targets(record.run_id, record.plan.targets, runner);
-    } catch (const Error& error) {
-        if (error.code == ErrorCode::locked && record.events.empty()) store.discard(record.run_id);
+        return store.lock_targets(record.run_id, record.plan.targets, runner);
+    } catch (const Error&) {
+        if (record.events.empty()) {
+            journal.reset();
+            store.discard(record.run_id);
+        }
         throw;
     }
 }
@@ -88,8 +92,7 @@ int live(Session& session, DirectoryRunStore& store, const std::string& run_id, 
                     "`lifeboat report " + run_id + "` shows it; a new run begins with `lifeboat run`."};
     }
     const Runner runner = this_runner();
-    std::unique_ptr<Held> held;
-    hold_targets(store, record, runner, held);
+    std::unique_ptr<Held> held = hold_targets(store, record, runner, file);
 
     Hands hands(session, record.plan.draft, store.state());
     FaultyJournal faulty(*file, hands.faults());

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "cli/command_line.h"
+#include "cli/help.h"
 
 namespace lifeboat {
 
@@ -79,7 +80,7 @@ std::vector<std::string> option_names(const VerbSpec* verb) {
                     "`lifeboat --help` lists the verbs."};
     }
     throw Error{ErrorCode::usage, "unexpected argument '" + printable(extras.front()) + "'",
-                "The usage is: " + std::string("lifeboat ") + verb->name + ", see `" + help + "`."};
+                "The usage is: " + usage_line(*verb) + "."};
 }
 
 }  // namespace

@@ -35,7 +35,9 @@ RULES = [
     (re.compile(r'("(?:[a-z_]*seconds|pid|start_ticks|free_bytes)": )-?\d+(?:\.\d+)?(?:e-?\d+)?'), r"\1<number>"),
     (re.compile(r"\d+(?:\.\d+)? [KMGT]iB free"), "<size> free"),
     (re.compile(r"(?<=\S)[ \t]{2,}(?=\S)"), "  "),
+    (re.compile(r"[ \t]+\|"), " |"),
     (re.compile(r"-{3,}"), "---"),
+    (re.compile(r"scratch/([a-z-]+)-\d+"), r"scratch/\1-<pid>"),
 ]
 
 
