@@ -5,6 +5,7 @@
 #include "base/size.h"
 #include "base/text.h"
 #include "engine/state.h"
+#include "script/expression.h"
 
 namespace lifeboat {
 
@@ -76,7 +77,7 @@ Tone tone_of(Effect effect) {
 
 class PlanWriter {
   public:
-    PlanWriter(const Plan& plan, TextStyle style) : plan_(plan), style_(style) {
+    PlanWriter(const Plan& plan, TextStyle style) : plan_(plan), scope_(scope_of(plan)), style_(style) {
         for (std::size_t i = 0; i < step_count(plan); ++i)
             id_width_ = std::max(id_width_, characters(step_at(plan, i).id));
         id_width_ = std::min(id_width_, widest_id);
@@ -200,8 +201,27 @@ class PlanWriter {
         if (!values.is_object()) return;
         for (const auto& [name, value] : values.items()) {
             if (value.is_null()) continue;
-            note(printable(name) + ": " + value_text(value) + (is_open(value) ? "   (known only when it runs)" : ""));
+            const auto known = known_now(value);
+            note(printable(name) + ": " + value_text(known.value_or(value)) +
+                 (known ? "" : "   (known only when it runs)"));
         }
+    }
+
+    // `value` with its expressions worked out, where what they name was frozen or seen when the plan was made.
+    std::optional<Json> known_now(const Json& value) const {
+        try {
+            return expand_all(value, scope_);
+        } catch (const Error&) {
+            return std::nullopt;
+        }
+    }
+
+    static Json scope_of(const Plan& plan) {
+        Json scope = static_scope(plan.draft);
+        Json& steps = scope["steps"] = Json::object();
+        for (std::size_t i = 0; i < plan.surveys.size() && i < plan.draft.steps.size(); ++i)
+            steps[plan.draft.steps[i].id] = {{"outputs", plan.surveys[i].outputs.value_or(nullptr)}, {"end", nullptr}};
+        return scope;
     }
 
     // How the step is done, where that is not what a reader would expect.
@@ -299,6 +319,7 @@ class PlanWriter {
     }
 
     const Plan& plan_;
+    const Json scope_;
     TextStyle style_;
     std::size_t id_width_ = 0;
     std::string out_;

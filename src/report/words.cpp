@@ -85,12 +85,6 @@ std::string value_text(const Json& value, std::size_t limit) {
     return text.substr(0, end) + "…";
 }
 
-bool is_open(const Json& value) {
-    if (value.is_string()) return value.get_ref<const std::string&>().find("${{") != std::string::npos;
-    return value.is_structured() &&
-           std::any_of(value.begin(), value.end(), [](const Json& part) { return is_open(part); });
-}
-
 std::string time_of_day(Timestamp when) {
     return to_human(when).substr(11);
 }

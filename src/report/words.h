@@ -24,8 +24,6 @@ std::string painted(Tone tone, std::string_view text, TextStyle style);
 // A value of arguments or outputs: texts bare, secrets as ‹name›, resources by name, lists and maps compact. At most
 // `limit` characters, then "…".
 std::string value_text(const Json& value, std::size_t limit = 200);
-// Whether some text in `value` still holds ${{ }}: it is known only when the run comes there.
-bool is_open(const Json& value);
 
 // "02:00:13Z"
 std::string time_of_day(Timestamp when);
