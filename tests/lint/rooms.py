@@ -15,7 +15,7 @@ problems = []
 if rooms != set(allowed):
     problems.append(f"docs/ARCHITECTURE.md names the rooms {sorted(allowed)}, src/ has {sorted(rooms)}")
 
-standard = re.compile(r"^[a-z_0-9]+$|^(sys|arpa|netinet|linux)/|^(unistd|fcntl|poll|signal|dirent|errno|pwd|grp|termios|spawn|netdb|time|stdlib|string)\.h$")
+standard = re.compile(r"^[a-z_0-9]+$|^(sys|arpa|netinet|linux)/|^(unistd|fcntl|poll|signal|dirent|errno|pwd|grp|termios|spawn|netdb|time|stdlib|string|locale)\.h$")
 for path in sorted((root / "src").rglob("*.[ch]*")):
     room = path.relative_to(root / "src").parts[0]
     for number, line in enumerate(path.read_text().splitlines(), 1):
