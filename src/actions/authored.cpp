@@ -124,15 +124,22 @@ ProbeResult answer_of_script(const AuthoredEnd& end, const Json& declared) {
 
 }  // namespace
 
+// What a killed attempt left must not count for this one.
+OutputsFile::OutputsFile(std::filesystem::path path) : path_(std::move(path)) {
+    remove_file(path_);
+}
+
+OutputsFile::~OutputsFile() {
+    std::error_code gone;
+    if (!path_.empty()) std::filesystem::remove(path_, gone);
+}
+
 AuthoredEnd run_authored(const ActionWorld& world, Context& context, const Json& deed, const std::string& purpose) {
     AuthoredEnd end{.called = name_of(deed),
                     .is_script = is_script(deed),
                     .child = {},
-                    .outputs = context.workspace / (purpose + ".json")};
-    // what an earlier attempt left must not count for this one
-    remove_file(end.outputs);
-
-    Command command{.environment = environment_of(world, context, deed, end.outputs)};
+                    .outputs = OutputsFile(context.workspace / (purpose + ".json"))};
+    Command command{.environment = environment_of(world, context, deed, end.outputs.path())};
     if (is_script(deed)) {
         command.argv = {world.program.string(), "__lua"};
         command.input = script_input(context, deed);

@@ -4,17 +4,32 @@
 
 #include <filesystem>
 #include <string>
+#include <utility>
 
 #include "actions/family.h"
 
 namespace lifeboat {
 
 // How an authored child ended, after its output went to the step's log.
+// Where a child is told to leave its outputs. It is removed with this object: what they are is journaled, and a secret that a program
+// wrote there must not stay.
+class OutputsFile {
+  public:
+    explicit OutputsFile(std::filesystem::path path);
+    ~OutputsFile();
+    OutputsFile(OutputsFile&& other) noexcept : path_(std::exchange(other.path_, {})) {}
+    OutputsFile& operator=(OutputsFile&&) = delete;
+    const std::filesystem::path& path() const { return path_; }
+
+  private:
+    std::filesystem::path path_;
+};
+
 struct AuthoredEnd {
     std::string called;  // "'restore.sh'" for messages
     bool is_script = false;
     ChildResult child;
-    std::filesystem::path outputs;  // where it was told to leave them
+    OutputsFile outputs;
 };
 
 // Runs it with LIFEBOAT_RUN, LIFEBOAT_STEP, LIFEBOAT_DRILL, LIFEBOAT_IDEMPOTENCY_KEY and LIFEBOAT_OUTPUTS (`purpose`

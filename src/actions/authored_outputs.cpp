@@ -91,7 +91,7 @@ ValueType type_named(const std::string& name) {
 }  // namespace
 
 Json output_object(const AuthoredEnd& end) {
-    const std::optional<std::string> text = read_file(end.outputs, end.called);
+    const std::optional<std::string> text = read_file(end.outputs.path(), end.called);
     if (!text) return Json::object();
     Json found;
     try {

@@ -54,10 +54,10 @@ bool is_role_name(const SqlToken& token) {
 
 // The names of a list "a, b, c" that begins at `index`.
 void add_roles(const std::vector<SqlToken>& tokens, std::size_t index, std::vector<std::string>& roles) {
-    for (; index < tokens.size(); ++index) {
+    while (index < tokens.size()) {
         if (is_role_name(tokens[index])) roles.push_back(tokens[index].text);
         if (!(at(tokens, index + 1).kind == SqlToken::Kind::mark && at(tokens, index + 1).text == ",")) return;
-        ++index;
+        index += 2;
     }
 }
 

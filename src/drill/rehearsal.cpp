@@ -23,7 +23,6 @@ Json known_inputs(const Drill& drill, const Runbook& runbook) {
 Rehearsal::Rehearsal(const Drill& drill, const Runbook& runbook, const Specs& specs, const DrillSandbox& sandbox,
                      const DrilledProgram& program)
     : drill_(drill),
-      runbook_(runbook),
       specs_(specs),
       sandbox_(sandbox),
       program_(program),

@@ -51,7 +51,6 @@ class Rehearsal {
     StepsDone do_steps(std::string_view root, const std::vector<Step>& steps, const Json& known) const;
 
     const Drill& drill_;
-    const Runbook& runbook_;
     const Specs& specs_;
     const DrillSandbox& sandbox_;
     const DrilledProgram& program_;
