@@ -58,7 +58,7 @@ std::string progress_text(const Progress& progress, const std::deque<ProgressSam
             if (late < 1e-9 || whole < 1e-9) {
                 parts.emplace_back("time left unknown");
             } else {
-                const auto [least, most] = std::minmax(left / late, left / whole);
+                const auto [least, most] = std::minmax({left / late, left / whole});
                 const std::string from = to_human(in_seconds(least));
                 const std::string to = to_human(in_seconds(most));
                 parts.push_back((from == to ? from : from + " to " + to) + " left");

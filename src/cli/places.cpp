@@ -4,6 +4,7 @@
 #include <array>
 #include <cerrno>
 #include <cstdlib>
+#include <set>
 
 #include <fcntl.h>
 #include <pwd.h>
@@ -92,9 +93,10 @@ std::optional<fs::path> look_for_runbook(const std::string& name, const std::opt
 fs::path find_runbook(const std::string& name, const std::optional<fs::path>& site) {
     if (name.empty()) throw Error{ErrorCode::usage, "the name of the runbook is empty", "Give a name or a path."};
     if (const auto found = look_for_runbook(name, site)) return *found;
-    std::vector<std::string> names;
+    std::set<std::string> found;
     for (const fs::path& path : runbooks_around(site))
-        names.push_back(path.stem().string());
+        found.insert(path.stem().string());
+    const std::vector<std::string> names(found.begin(), found.end());
     std::vector<std::string> folders;
     for (const fs::path& folder : runbook_folders(site))
         folders.push_back("'" + folder.string() + "'");

@@ -69,7 +69,7 @@ TEST_CASE("a runbook is found by its name beside the site, then here") {
     } catch (const Error& error) {
         CHECK(error.code == ErrorCode::usage);
         CHECK(error.message == "there is no runbook 'tow' (did you mean 'two'?)");
-        CHECK(error.hint == "Runbooks found: two, one, one.");
+        CHECK(error.hint == "Runbooks found: one, two.");
     }
 }
 
