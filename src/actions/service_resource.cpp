@@ -195,10 +195,14 @@ std::vector<ResourceSpec> service_resources() {
 }
 
 TargetIdentity identify_command(const ActionWorld&, const ResolvedResource& resource) {
-    const std::string pid_file = path_or(resource, "pid_file", {}).string();
-    std::string what = pid_file;
+    std::string what = path_or(resource, "pid_file", {}).string();
     if (what.empty()) what = resource.name + " " + join(words(resource, "start"), " ");
     TargetIdentity identity{.resource = resource.name, .declared = "command " + host_name() + ":" + what};
+    // a host's name may be given to another machine
+    std::ifstream file("/etc/machine-id");
+    if (std::string machine; std::getline(file, machine) && !machine.empty()) {
+        identity.measured = "command on machine " + machine + ": " + what;
+    }
     identity.facts = Json{{"start", resource.fields.value("start", Json::array())}};
     return identity;
 }
