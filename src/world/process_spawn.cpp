@@ -72,11 +72,27 @@ struct GatedChild::Launch {
     Stack stack = new_stack();
     Stack inner_stack;  // of a child with a session of its own
 
+    static void keep_only_its_own(Launch& launch);
     static int child_main(void* shared);
     static int intermediate_main(void* shared);
 };
 
 // What follows runs in the child: only `syscall`, no library call, no allocation, no exception.
+// Its streams, the gate and the answer stay; everything else of ours goes at once, not only at exec: two children that
+// held the other's gate would wait for ever, and an intermediate that holds our own gate and our locks would keep both
+// when we die.
+LIFEBOAT_IN_CHILD void GatedChild::Launch::keep_only_its_own(Launch& launch) {
+    for (int stream = 0; stream < 3; ++stream) {
+        ::syscall(SYS_dup3, launch.streams[stream], stream, 0);
+        launch.streams[stream] = stream;
+    }
+    const int low = launch.gate < launch.ready ? launch.gate : launch.ready;
+    const int high = launch.gate < launch.ready ? launch.ready : launch.gate;
+    if (low > 3) ::syscall(SYS_close_range, 3, low - 1, 0);
+    if (high > low + 1) ::syscall(SYS_close_range, low + 1, high - 1, 0);
+    ::syscall(SYS_close_range, high + 1, ~0u, 0);
+}
+
 LIFEBOAT_IN_CHILD int GatedChild::Launch::child_main(void* shared) {
     Launch& launch = *static_cast<Launch*>(shared);
     if (launch.own_session) {
@@ -84,15 +100,7 @@ LIFEBOAT_IN_CHILD int GatedChild::Launch::child_main(void* shared) {
     } else {
         ::syscall(SYS_setpgid, 0, 0);
     }
-    for (int stream = 0; stream < 3; ++stream)
-        ::syscall(SYS_dup3, launch.streams[stream], stream, 0);
-    // Everything else of ours goes at once, not only at exec: two children that held the other's gate would wait for
-    // ever.
-    const int low = launch.gate < launch.ready ? launch.gate : launch.ready;
-    const int high = launch.gate < launch.ready ? launch.ready : launch.gate;
-    if (low > 3) ::syscall(SYS_close_range, 3, low - 1, 0);
-    if (high > low + 1) ::syscall(SYS_close_range, low + 1, high - 1, 0);
-    ::syscall(SYS_close_range, high + 1, ~0u, 0);
+    keep_only_its_own(launch);
 
     launch.pid = static_cast<int>(::syscall(SYS_getpid));
     const std::uint64_t one = 1;
@@ -127,6 +135,7 @@ LIFEBOAT_IN_CHILD int GatedChild::Launch::child_main(void* shared) {
 // The parent of a child with a session of its own: ends when that one has executed, which makes init its parent.
 LIFEBOAT_IN_CHILD int GatedChild::Launch::intermediate_main(void* shared) {
     Launch& launch = *static_cast<Launch*>(shared);
+    keep_only_its_own(launch);
     if (::__clone(child_main, top_of(launch.inner_stack), CLONE_VM | CLONE_VFORK | SIGCHLD, shared) < 0) {
         launch.failed_at = Stage::make;
         launch.error_number = errno;
