@@ -109,7 +109,7 @@ class Binder {
                 bound += literally(Template("${{" + part.expression->text() + "}} ").expand(known_)).get<std::string>();
                 bound.pop_back();
             } else {
-                bound += "${{ " + bind_expression(*part.expression) + " }}";
+                bound += "${{" + bind_expression(*part.expression) + "}}";
             }
         }
         return bound;

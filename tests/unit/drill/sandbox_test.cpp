@@ -30,9 +30,9 @@ struct Bench {
                          "create table orders (id integer primary key, note text);\n"
                          "insert into orders values (1, 'first');\n");
         test::write_text(scratch / "drills/fixtures/etc/shop.conf", "workers = 4\n");
-        Loaded<Drill> loaded = load_drill(
-            "lifeboat: drill/v1\nrunbook: r.yaml\nsandbox:\n" + sandbox + "expect: [{that: \"run.verdict == 'recovered'\"}]\n",
-            scratch / "drills/d.yaml", all_specs(), nullptr);
+        Loaded<Drill> loaded = load_drill("lifeboat: drill/v1\nrunbook: r.yaml\nsandbox:\n" + sandbox +
+                                              "expect: [{that: \"run.verdict == 'recovered'\"}]\n",
+                                          scratch / "drills/d.yaml", all_specs(), nullptr);
         INFO(loaded.diagnostics.render());
         REQUIRE(loaded.value);
         drill = std::move(*loaded.value);

@@ -74,7 +74,8 @@ TEST_CASE("what is known is put in, its own list becomes `steps`, resources stay
         "observe:\n"
         "  - {id: first, uses: log.note, with: {text: \"${{ setup.base.outputs.id }}\"}}\n"
         "  - {id: second, if: \"observe.first['end'] == 'done' and inputs.least == 5\", uses: log.note,\n"
-        "     with: {text: \"at least ${{ inputs.least }} in ${{ resources.db.path }} behind ${{ observe.first['end'] .. "
+        "     with: {text: \"at least ${{ inputs.least }} in ${{ resources.db.path }} behind ${{ observe.first['end'] "
+        ".. "
         "setup.base['end'] }}\"}}\n");
     const Runbook runbook = read_back(step_runbook("drill-observe", "observe", steps, requirements, known));
     CHECK(runbook.steps[0].deed.arguments["text"] == "it's $${{ a }} \"trap\"");
