@@ -1,5 +1,6 @@
-// YAML → checked values. Strict: unknown and duplicate keys, wrong types, durations without a unit, unknown references are errors,
-// all reported at once with their place (R30). Reading the files is the caller's work: these functions are pure.
+// YAML → checked values. Strict: unknown and duplicate keys, wrong types, durations without a unit, unknown references
+// are errors, all reported at once with their place (R30). Reading the files is the caller's work: these functions are
+// pure.
 #pragma once
 
 #include <functional>
@@ -18,7 +19,7 @@ enum class FileKind { site, runbook, drill };
 
 template <typename T>
 struct Loaded {
-    std::optional<T> value;   // present when there is no error
+    std::optional<T> value;  // present when there is no error
     Diagnostics diagnostics;
 };
 

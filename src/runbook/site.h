@@ -23,11 +23,11 @@ struct Resource {
 // How long backups are kept; kept as written here, the rule itself is `backup/retention`.
 struct BackupSet {
     std::string name;
-    std::vector<std::string> of;   // resources whose content is backed up
-    std::vector<std::string> to;   // stores, tried in this order when fetching
-    std::string format;            // for PostgreSQL: custom, directory, tar or plain; empty: custom
-    Json encrypt;                  // {"key": secret} or null
-    Json retain;                   // {"daily": 7, …} or null
+    std::vector<std::string> of;  // resources whose content is backed up
+    std::vector<std::string> to;  // stores, tried in this order when fetching
+    std::string format;           // for PostgreSQL: custom, directory, tar or plain; empty: custom
+    Json encrypt;                 // {"key": secret} or null
+    Json retain;                  // {"daily": 7, …} or null
     std::optional<Duration> max_age;
     SourceSpan span;
 };
@@ -35,14 +35,14 @@ struct BackupSet {
 struct SecretOrigin {
     enum class Kind { environment, file, command };
     Kind kind = Kind::environment;
-    std::string text;                   // variable, or path
+    std::string text;  // variable, or path
     std::vector<std::string> command;
     SourceSpan span;
 };
 
 struct Notify {
-    std::vector<std::string> on;   // event kinds: paused, in_doubt, failed, done
-    std::vector<std::string> to;   // notifiers
+    std::vector<std::string> on;  // event kinds: paused, in_doubt, failed, done
+    std::vector<std::string> to;  // notifiers
 };
 
 // Set in the site that a drill writes for itself: what proves that its resources are the sandbox and nothing else.
@@ -52,14 +52,15 @@ struct DrillMark {
 };
 
 struct Site {
-    std::string file;     // for messages; empty: the site with nothing in it
+    std::string file;  // for messages; empty: the site with nothing in it
     std::string source;
     std::map<std::string, Resource> resources;
     std::map<std::string, BackupSet> backups;
-    std::map<std::string, std::map<std::string, std::string>> bindings;  // runbook → required name → resource or backup set
+    std::map<std::string, std::map<std::string, std::string>>
+        bindings;  // runbook → required name → resource or backup set
     std::map<std::string, SecretOrigin> secrets;
     std::optional<Notify> notify;
-    std::string state;    // directory of runs, or empty for the default
+    std::string state;  // directory of runs, or empty for the default
     std::optional<DrillMark> drill;
 };
 

@@ -291,7 +291,6 @@ TEST_CASE("the static scope is what expressions know before a run") {
     CHECK(scope["inputs"] == draft.inputs);
     CHECK(scope["objectives"] == Json({{"rto", 1800.0}, {"rpo", 86400.0}}));
     CHECK(scope["resources"]["app"]["health_url"] == "http://web1/health");
-    CHECK(scope["resources"]["app"]["name"] == "api");
     CHECK(scope["secrets"]["token"] == Json({{"secret", "token"}}));
     CHECK(Template("${{ resources.app.health_url }}").expand(scope) == "http://web1/health");
     CHECK(Template("Bearer ${{ secrets.token }}").expand(scope) ==
