@@ -1,7 +1,8 @@
 #!/bin/bash
 # Installs what is needed, builds, and passes every test. The last line says `N passed, N failed`.
-#   scripts/test.sh          what .ci/run runs: g++ with all tests, then clang with ASan and UBSan for unit, hostile and simulation
-#   scripts/test.sh --deep   that, and thread sanitizer, clang-tidy, the fuzz targets, a million schedules and the full sweeps
+#   scripts/test.sh          what .ci/run runs: g++ with all tests
+#   scripts/test.sh --deep   that, and clang with the address, undefined-behaviour and thread sanitizers, clang-tidy, the fuzz targets, a million
+#                            schedules and the full sweeps
 #   scripts/test.sh --quick  g++ only, unit tests and lint: for the minutes between two edits
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -56,11 +57,11 @@ if [ "$mode" = --quick ]; then
 else
     [ "$mode" != --deep ] || export LIFEBOAT_DEEP=1 LIFEBOAT_SIM_SCHEDULES=1000000
     suite dev '^(unit|contract|simulation|hostile|lint|cases|crash)$'
+fi
+if [ "$mode" = --deep ]; then
     export LIFEBOAT_SIM_SCHEDULES=20000
     # shellcheck disable=SC2046  # a list of words
     suite asan '^(unit|hostile|simulation)$' $(units) hostile simulation
-fi
-if [ "$mode" = --deep ]; then
     # shellcheck disable=SC2046
     suite tsan '^(unit|simulation)$' $(units) simulation
     step "configure tidy" cmake --preset tidy >/dev/null && step "clang-tidy" cmake --build --preset tidy -j "$(nproc)" && passed=$((passed + 1))

@@ -11,8 +11,8 @@
 namespace lifeboat {
 
 // How an authored child ended, after its output went to the step's log.
-// Where a child is told to leave its outputs. It is removed with this object: what they are is journaled, and a secret that a program
-// wrote there must not stay.
+// Where a child is told to leave its outputs. It is removed with this object: what they are is journaled, and a secret
+// that a program wrote there must not stay.
 class OutputsFile {
   public:
     explicit OutputsFile(std::filesystem::path path);

@@ -1,5 +1,5 @@
-// How the actions are put together: each family of actions is one function that makes them over the world they need; `all.cpp` holds
-// the explicit list. To add an action touch its family's file and its tests, nothing else.
+// How the actions are put together: each family of actions is one function that makes them over the world they need;
+// `all.cpp` holds the explicit list. To add an action touch its family's file and its tests, nothing else.
 #pragma once
 
 #include <filesystem>
@@ -28,23 +28,23 @@ struct ActionWorld {
 
 using ActionList = std::vector<std::unique_ptr<Action>>;
 
-ActionList basic_actions(const ActionWorld& world);       // log.note, run, lua
-ActionList service_actions(const ActionWorld& world);     // service.stop, service.start
-ActionList check_actions(const ActionWorld& world);       // http.check, tcp.check
-ActionList notify_actions(const ActionWorld& world);      // notify.send
-ActionList files_actions(const ActionWorld& world);       // files.snapshot, files.restore, fault.corrupt_file
-ActionList sqlite_actions(const ActionWorld& world);      // sqlite.check, sqlite.restore
-ActionList postgres_actions(const ActionWorld& world);    // postgres.assess, .fence, .restore, .swap, .unfence, .drop
-ActionList sql_actions(const ActionWorld& world);         // sql.check, sql.fingerprint, fault.sql
-ActionList backup_actions(const ActionWorld& world);      // backup.create, .select, .fetch, .verify
+ActionList basic_actions(const ActionWorld& world);     // log.note, run, lua
+ActionList service_actions(const ActionWorld& world);   // service.stop, service.start
+ActionList check_actions(const ActionWorld& world);     // http.check, tcp.check
+ActionList notify_actions(const ActionWorld& world);    // notify.send
+ActionList files_actions(const ActionWorld& world);     // files.snapshot, files.restore, fault.corrupt_file
+ActionList sqlite_actions(const ActionWorld& world);    // sqlite.check, sqlite.restore
+ActionList postgres_actions(const ActionWorld& world);  // postgres.assess, .fence, .restore, .swap, .unfence, .drop
+ActionList sql_actions(const ActionWorld& world);       // sql.check, sql.fingerprint, fault.sql
+ActionList backup_actions(const ActionWorld& world);    // backup.create, .select, .fetch, .verify
 
 // The resource types and what a target is, beside the actions that use them.
-std::vector<ResourceSpec> service_resources();            // command
-std::vector<ResourceSpec> notify_resources();             // webhook
-std::vector<ResourceSpec> files_resources();              // files (a directory or one file)
-std::vector<ResourceSpec> sqlite_resources();             // sqlite
-std::vector<ResourceSpec> postgres_resources();           // postgres
-std::vector<ResourceSpec> store_resources();              // local
+std::vector<ResourceSpec> service_resources();   // command
+std::vector<ResourceSpec> notify_resources();    // webhook
+std::vector<ResourceSpec> files_resources();     // files (a directory or one file)
+std::vector<ResourceSpec> sqlite_resources();    // sqlite
+std::vector<ResourceSpec> postgres_resources();  // postgres
+std::vector<ResourceSpec> store_resources();     // local
 
 // The whole set. `identify` and `end_orphans` ask the family of the resource's type.
 std::unique_ptr<Actions> all_actions(const ActionWorld& world);
@@ -57,7 +57,8 @@ TargetIdentity identify_sqlite(const ActionWorld& world, const ResolvedResource&
 TargetIdentity identify_files(const ActionWorld& world, const ResolvedResource& resource);
 TargetIdentity identify_command(const ActionWorld& world, const ResolvedResource& resource);
 // Ends sessions whose application name is that of the run; returns what was ended.
-std::vector<std::string> end_postgres_orphans(const ActionWorld& world, const ResolvedResource& resource, const std::string& run_id);
+std::vector<std::string> end_postgres_orphans(const ActionWorld& world, const ResolvedResource& resource,
+                                              const std::string& run_id);
 
 // A child of this deed: its group is journaled before it runs, and it ends with the deed.
 ChildControl control_of(const Context& context);

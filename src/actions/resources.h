@@ -1,4 +1,5 @@
-// The named resources of one site as the actions see them: definitions with references to secrets, and what a derived resource replaces.
+// The named resources of one site as the actions see them: definitions with references to secrets, and what a derived
+// resource replaces.
 #pragma once
 
 #include <map>
@@ -10,20 +11,21 @@
 namespace lifeboat {
 
 struct ResolvedResource {
-    std::string name;             // in the site
+    std::string name;  // in the site
     std::string type;
-    Json fields = Json::object(); // the definition's, with the derived ones in place; secrets are references
-    Json reference;               // as it stood in the arguments: {"of": name, …}
+    Json fields = Json::object();  // the definition's, with the derived ones in place; secrets are references
+    Json reference;                // as it stood in the arguments: {"of": name, …}
 };
 
 class Resources {
   public:
     Resources() = default;
-    Resources(std::map<std::string, Resource> resources, std::map<std::string, BackupSet> backups, std::optional<DrillMark> drill)
+    Resources(std::map<std::string, Resource> resources, std::map<std::string, BackupSet> backups,
+              std::optional<DrillMark> drill)
         : resources_(std::move(resources)), backups_(std::move(backups)), drill_(std::move(drill)) {}
 
-    // {"of": "shop"} or {"of": "shop", "database": "shop_new"}: the site's definition with the other keys put over its fields.
-    // Throws Error{invalid_file} for anything else.
+    // {"of": "shop"} or {"of": "shop", "database": "shop_new"}: the site's definition with the other keys put over its
+    // fields. Throws Error{invalid_file} for anything else.
     ResolvedResource resolve(const Json& reference) const;
     ResolvedResource named(const std::string& name) const;
     // {"backup": "shop"}.

@@ -132,7 +132,7 @@ class Site:
         """In the background; the caller waits for it."""
         more = {"LIFEBOAT_FAULT": fault} if fault else {}
         return subprocess.Popen([LIFEBOAT, *map(str, arguments), "--site", str(self.file)], cwd=self.folder, env=environment(self.folder, **more),
-                                stdin=subprocess.DEVNULL, **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "start_new_session": True, **options})
+                                **{"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "start_new_session": True, **options})
 
     def runs(self):
         folder = self.folder / "state" / "runs"

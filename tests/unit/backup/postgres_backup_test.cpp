@@ -15,7 +15,8 @@ struct Cluster : Bench {
     ScratchPostgres server;
 
     Cluster()
-        : server(start_scratch_postgres({.folder = folder / "cluster", .nonce = "backup-test", .password = Secret("geheim")})) {
+        : server(start_scratch_postgres(
+              {.folder = folder / "cluster", .nonce = "backup-test", .password = Secret("geheim")})) {
         PostgresConnection maintenance(server.target());
         maintenance.execute("create role shop_owner");
         maintenance.execute("create database shop owner shop_owner");

@@ -1,10 +1,9 @@
 #include "cli/faults.h"
 
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <catch2/catch.hpp>
 
+#include <sys/wait.h>
+#include <unistd.h>
 
 using namespace lifeboat;
 
@@ -34,7 +33,9 @@ std::pair<std::string, bool> append_three(const Faults& faults) {
     if (child == 0) {
         Pipe inner(ends[1]);
         FaultyJournal journal(inner, faults);
-        const std::vector<Event> events{{.seq = 4, .at = {}, .body = RunEnded{}}, {.seq = 5, .at = {}, .body = RunEnded{}}, {.seq = 6, .at = {}, .body = RunEnded{}}};
+        const std::vector<Event> events{{.seq = 4, .at = {}, .body = RunEnded{}},
+                                        {.seq = 5, .at = {}, .body = RunEnded{}},
+                                        {.seq = 6, .at = {}, .body = RunEnded{}}};
         journal.append(events);
         ::_exit(0);
     }
@@ -53,13 +54,15 @@ std::pair<std::string, bool> append_three(const Faults& faults) {
 
 TEST_CASE("faults are read strictly") {
     CHECK_FALSE(parse_faults("").any());
-    const Faults faults = parse_faults("kill:after-event=7, fail:step=swap,fail:step=load:after,kill:step=restore:after=250ms");
+    const Faults faults =
+        parse_faults("kill:after-event=7, fail:step=swap,fail:step=load:after,kill:step=restore:after=250ms");
     CHECK(faults.kill_after_event == 7);
     CHECK(faults.fail_instead == std::set<std::string>{"swap"});
     CHECK(faults.fail_after == std::set<std::string>{"load"});
     CHECK(faults.kill_in_step.at("restore") == std::chrono::milliseconds(250));
-    for (const char* wrong : {"kill", "kill:after-event=", "kill:after-event=x", "kill:after-event=0", "kill:before-event=1x", "fail:step=",
-                              "kill:step=a", "kill:step=a:after=5", "explode:now", ","}) {
+    for (const char* wrong :
+         {"kill", "kill:after-event=", "kill:after-event=x", "kill:after-event=0", "kill:before-event=1x",
+          "fail:step=", "kill:step=a", "kill:step=a:after=5", "explode:now", ","}) {
         CAPTURE(wrong);
         CHECK_THROWS_AS(parse_faults(wrong), Error);
     }

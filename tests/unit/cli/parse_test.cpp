@@ -38,7 +38,8 @@ std::string refusal(const std::vector<std::string>& words) {
 
 TEST_CASE("options, values and positionals are told apart") {
     const auto verbs = two_verbs();
-    const Parsed parsed = parse_command_line({"plan", "--set", "a=1", "--set", "b=x=y", "dr", "-o", "out.json", "--yes"}, verbs);
+    const Parsed parsed =
+        parse_command_line({"plan", "--set", "a=1", "--set", "b=x=y", "dr", "-o", "out.json", "--yes"}, verbs);
     REQUIRE(parsed.verb == &verbs[0]);
     CHECK(parsed.call.one("runbook") == "dr");
     CHECK(parsed.call.pairs("--set") == std::map<std::string, std::string>{{"a", "1"}, {"b", "x=y"}});
@@ -57,7 +58,8 @@ TEST_CASE("options of every verb stand before or behind the verb") {
 
 TEST_CASE("several files are one repeatable positional") {
     const auto verbs = two_verbs();
-    CHECK(parse_command_line({"validate", "a", "b", "c"}, verbs).call.all("files") == std::vector<std::string>{"a", "b", "c"});
+    CHECK(parse_command_line({"validate", "a", "b", "c"}, verbs).call.all("files") ==
+          std::vector<std::string>{"a", "b", "c"});
 }
 
 TEST_CASE("no words ask for the help of all") {
