@@ -25,10 +25,12 @@ bool is(const fs::path& path, const std::optional<FileIdentity>& wanted) {
                 "Find out who replaced it; nothing was done."};
 }
 
-// One companion out of the way of the new database; false when none is left.
+// One companion out of the way of the new database; false when none is left. Where the old one is kept already, the one
+// found here was left by a restored database that an undo has taken away since.
 bool move_a_companion_away(const SqliteSwap& swap) {
     for (const auto& suffix : sqlite_companions()) {
         if (!identity_of(with(swap.live, suffix))) continue;
+        if (identity_of(with(swap.kept, suffix))) return remove_file(with(swap.live, suffix));
         move_durably(with(swap.live, suffix), with(swap.kept, suffix));
         return true;
     }

@@ -18,13 +18,16 @@ with shop_bench(400_000) as bench:
     for time in range(3):
         runner = bench.site.start(*arguments)
         # what the life before left may still be loading when this one begins: it is this one's own children that count
-        wait_until(lambda: runner.poll() is not None or (set(bench.restoring()) - orphans and bench.loading()), "rows are being loaded", 300)
+        held = []
+        wait_until(lambda: runner.poll() is not None or held.extend(bench.hold_loaders()) or held, "rows are being loaded", 300)
         check(runner.poll() is None, f"life {time + 1}: rows are being loaded into the database beside")
         os.kill(runner.pid, signal.SIGKILL)
         runner.communicate()
-        loaders = set(bench.restoring())
-        check(loaders and not loaders & orphans, f"life {time + 1}: killed, and pg_restore is still loading")
-        orphans |= loaders
+        alive = {pid for pid in held if is_alive(pid)}
+        check(alive and not alive & orphans, f"life {time + 1}: killed, and pg_restore is still loading")
+        for pid in alive:
+            os.kill(pid, signal.SIGCONT)
+        orphans |= alive
         run = (set(bench.site.runs()) - earlier).pop()
         arguments = ["resume", run]
     ended = bench.site("resume", run, "--json", timeout=1800)

@@ -46,7 +46,7 @@ class ShopBench:
 
     def databases(self):
         """Per database: owner, whether it lets people in, its limit, ACL and settings."""
-        rows = self.server.sql("postgres", "select d.datname, r.rolname, d.datallowconn, d.datconnlimit, coalesce(d.datacl::text, ''),"
+        rows = self.server.sql("postgres", "select d.datname, r.rolname, d.datallowconn, d.datconnlimit, coalesce((select string_agg(a::text, ' ' order by a::text) from unnest(d.datacl) a), ''),"
                                            " coalesce((select string_agg(case when s.setrole = 0 then '' else s.setrole::regrole::text end || s.setconfig::text, ' ' order by s.setrole::regrole::text)"
                                            " from pg_db_role_setting s where s.setdatabase = d.oid), '')"
                                            " from pg_database d join pg_roles r on r.oid = d.datdba where not d.datistemplate and d.datname <> 'postgres' order by 1")
@@ -71,7 +71,20 @@ class ShopBench:
 
     def loading(self):
         """Whether rows of orders are being copied into a database beside at this moment."""
-        return self.server.sql("postgres", "select count(*) from pg_stat_activity where query ilike 'copy %orders%' and datname <> 'shop' and backend_type = 'client backend'") != "0"
+        return self.server.sql("postgres", "select count(*) from pg_stat_activity where query ilike 'copy %orders%' and datname <> 'shop' and state = 'active'") != "0"
+
+    def hold_loaders(self):
+        """Stops pg_restore in the middle of the rows of orders: its process ids, or nothing when it is not there. SIGCONT lets them go on."""
+        held = self.restoring()
+        for pid in held:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
+        if held and self.loading():
+            return held
+        for pid in held:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+        return []
 
 
 @contextlib.contextmanager
