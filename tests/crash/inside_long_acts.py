@@ -19,14 +19,14 @@ with shop_bench(400_000) as bench:
         runner = bench.site.start(*arguments)
         # what the life before left may still be loading when this one begins: it is this one's own children that count
         held = []
-        wait_until(lambda: runner.poll() is not None or held.extend(bench.hold_loaders()) or held, "rows are being loaded", 300)
+        wait_until(lambda: runner.poll() is not None or held.extend(bench.hold_loaders(but=orphans)) or held, "rows are being loaded", 300)
         check(runner.poll() is None, f"life {time + 1}: rows are being loaded into the database beside")
-        os.kill(runner.pid, signal.SIGKILL)
-        runner.communicate()
-        alive = {pid for pid in held if is_alive(pid)}
-        check(alive and not alive & orphans, f"life {time + 1}: killed, and pg_restore is still loading")
-        for pid in alive:
+        for pid in held:  # a stopped process would be hung up by the kernel when its parent dies
             os.kill(pid, signal.SIGCONT)
+        os.kill(runner.pid, signal.SIGKILL)
+        alive = {pid for pid in held if is_alive(pid)}
+        runner.communicate()
+        check(alive and not alive & orphans, f"life {time + 1}: killed, and pg_restore is still loading")
         orphans |= alive
         run = (set(bench.site.runs()) - earlier).pop()
         arguments = ["resume", run]
