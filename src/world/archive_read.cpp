@@ -3,6 +3,7 @@
 #include <exception>
 #include <memory>
 #include <optional>
+#include <set>
 
 #include <archive.h>
 #include <archive_entry.h>
