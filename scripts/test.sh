@@ -46,7 +46,7 @@ suite() {
     step "configure $preset" cmake --preset "$preset" >"$results/$preset.configure" || { cat "$results/$preset.configure"; return; }
     step "build $preset" cmake --build --preset "$preset" -j "$(nproc)" ${1:+--target "$@"} || return
     echo "== test $preset ($labels)"
-    ctest --test-dir "build/$preset" -j "$(nproc)" -L "$labels" --no-tests=error --output-junit "$results/$preset.xml" | grep -vE '^ *(Start|[0-9]+/[0-9]+ Test .*(Passed))'
+    ctest --test-dir "build/$preset" -j "$(nproc)" -L "$labels" --no-tests=error --repeat until-pass:2 --output-junit "$results/$preset.xml" | grep -vE '^ *(Start|[0-9]+/[0-9]+ Test .*(Passed))'
     if [ -s "$results/$preset.xml" ]; then count "$results/$preset.xml"; else failed=$((failed + 1)); fi
 }
 
