@@ -41,22 +41,26 @@ class StepLogs {
         : store_(store), run_id_(std::move(run_id)), redactor_(redactor) {}
 
     void write(const std::string& step, std::string_view line) {
-        StepLog* log = nullptr;
+        std::shared_ptr<StepLog> log;
         {
             const std::lock_guard lock(mutex_);
+            // a log that is closed here goes on behind what it holds, so only descriptors are saved
+            if (logs_.size() >= most_open && !logs_.contains(step)) logs_.clear();
             auto& slot = logs_[step];
-            if (!slot) slot = std::make_unique<StepLog>(store_.log_file(run_id_, step), redactor_);
-            log = slot.get();
+            if (!slot) slot = std::make_shared<StepLog>(store_.log_file(run_id_, step), redactor_);
+            log = slot;
         }
         log->write(line);
     }
 
   private:
+    static constexpr std::size_t most_open = 256;
+
     const DirectoryRunStore& store_;
     const std::string run_id_;
     const Redactor& redactor_;
     std::mutex mutex_;
-    std::map<std::string, std::unique_ptr<StepLog>> logs_;
+    std::map<std::string, std::shared_ptr<StepLog>> logs_;
 };
 
 // A run that could not even begin leaves nothing behind.
