@@ -1,9 +1,11 @@
 #include <algorithm>
 #include <iterator>
+#include <set>
 #include <string_view>
 #include <unordered_map>
 
 #include "actions/family.h"
+#include "actions/postgres_lock.h"
 
 namespace lifeboat {
 
@@ -50,6 +52,22 @@ class AllActions final : public Actions {
         if (resolved.type == "files") return identify_files(world_, resolved);
         if (resolved.type == "command") return identify_command(world_, resolved);
         return {.resource = resource, .declared = resolved.type + " " + resource};
+    }
+
+    RemoteLocks lock_remotely(const std::string& run_id, const std::vector<std::string>& targets) const override {
+        RemoteLocks locks;
+        std::set<std::int64_t> taken;
+        for (const std::string& target : targets) {
+            const ResolvedResource resource = world_.resources.named(target);
+            if (resource.type != "postgres") continue;
+            try {
+                if (auto lock = lock_postgres(world_, resource, run_id, taken)) locks.held.push_back(std::move(lock));
+            } catch (const Error& error) {
+                if (error.code == ErrorCode::locked) throw;
+                locks.not_locked.push_back("'" + target + "': " + error.full_message());
+            }
+        }
+        return locks;
     }
 
     std::vector<std::string> end_orphans(const std::string& run_id,

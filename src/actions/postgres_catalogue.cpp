@@ -2,11 +2,9 @@
 
 #include <algorithm>
 #include <charconv>
-#include <condition_variable>
-#include <mutex>
 #include <set>
-#include <thread>
 
+#include "actions/waiting.h"
 #include "base/text.h"
 
 namespace lifeboat {
@@ -248,23 +246,12 @@ std::uint64_t end_sessions(PostgresConnection& session, std::uint32_t oid, const
             throw Error{ErrorCode::busy, counted(rows.rows.size(), "session") + " on the database with OID " +
                                              std::to_string(oid) + " did not end within " + to_text(limit)};
         }
-        pause_between_looks(context, std::chrono::milliseconds(10));
+        wait_for(context, std::chrono::milliseconds(10));
     }
 }
 
 std::string system_identifier(PostgresConnection& session) {
     return session.value("select system_identifier from pg_catalog.pg_control_system()").value_or("");
-}
-
-void pause_between_looks(const Context& context, Duration duration) {
-    std::mutex mutex;
-    std::condition_variable_any woken;
-    std::unique_lock lock(mutex);
-    woken.wait_for(lock, context.stop, duration, [] { return false; });
-    if (context.stop.stop_requested()) throw Error{ErrorCode::cancelled, "asked to stop"};
-    if (context.deadline != SteadyTime::max() && std::chrono::steady_clock::now() >= context.deadline) {
-        throw Error{ErrorCode::timed_out, "the time for this attempt was over"};
-    }
 }
 
 }  // namespace lifeboat

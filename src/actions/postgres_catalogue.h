@@ -68,7 +68,4 @@ std::string system_identifier(PostgresConnection& session);
 
 std::uint64_t number_of(const PostgresValue& value);
 
-// Waits between two looks; throws Error{cancelled | timed_out} when the deed has to end.
-void pause_between_looks(const Context& context, Duration duration);
-
 }  // namespace lifeboat

@@ -4,16 +4,13 @@
 
 #include "actions/postgres_catalogue.h"
 #include "actions/postgres_connection.h"
+#include "actions/waiting.h"
 #include "base/text.h"
 #include "world/process.h"
 
 namespace lifeboat {
 
 namespace {
-
-SteadyTime soon(Duration from_now) {
-    return std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::steady_clock::now()) + from_now;
-}
 
 std::string this_machine() {
     std::ifstream file("/etc/machine-id");
@@ -47,7 +44,7 @@ TargetIdentity identify_postgres(const ActionWorld& world, const ResolvedResourc
     identity.declared = "postgres " + canonical_host(host) + ":" + std::to_string(port) + "/" + database;
     try {
         PostgresConnection session =
-            connect_postgres(world, resource, "", {.stop = {}, .deadline = soon(std::chrono::seconds(10))},
+            connect_postgres(world, resource, "", {.stop = {}, .deadline = steady_now() + std::chrono::seconds(10)},
                              {.maintenance = true, .read_only = true});
         const std::string system = system_identifier(session);
         const bool in_recovery = session.value("select pg_catalog.pg_is_in_recovery()") == "t";
@@ -63,12 +60,12 @@ TargetIdentity identify_postgres(const ActionWorld& world, const ResolvedResourc
 std::vector<std::string> end_postgres_orphans(const ActionWorld& world, const ResolvedResource& resource,
                                               const std::string& run_id) {
     PostgresConnection session = connect_postgres(
-        world, resource, "", {.stop = {}, .deadline = soon(std::chrono::seconds(60))}, {.maintenance = true});
+        world, resource, "", {.stop = {}, .deadline = steady_now() + std::chrono::seconds(60)}, {.maintenance = true});
     // the server keeps 63 bytes of the name
     const std::string name = postgres_name(application_name(run_id), "");
     std::map<std::string, std::string> ended;
     Context context;
-    const SteadyTime give_up = soon(std::chrono::seconds(30));
+    const SteadyTime give_up = steady_now() + std::chrono::seconds(30);
     for (;;) {
         const PostgresRows rows = session.query(
             "select pid, coalesce(datname, ''), pg_catalog.pg_terminate_backend(pid) from pg_catalog.pg_stat_activity "
@@ -79,11 +76,11 @@ std::vector<std::string> end_postgres_orphans(const ActionWorld& world, const Re
             ended.emplace(row[0].value_or(""), "session " + row[0].value_or("") + " of '" + name + "' on database '" +
                                                    row[1].value_or("") + "'");
         }
-        if (std::chrono::steady_clock::now() >= give_up) {
+        if (steady_now() >= give_up) {
             throw Error{ErrorCode::busy, counted(rows.rows.size(), "session") + " of '" + name + "' did not end on '" +
                                              session.where() + "'"};
         }
-        pause_between_looks(context, std::chrono::milliseconds(10));
+        wait_for(context, std::chrono::milliseconds(10));
     }
     std::vector<std::string> lines;
     for (auto& [pid, line] : ended)

@@ -1,6 +1,7 @@
 #include "actions/postgres_staged.h"
 
 #include "actions/postgres_family.h"
+#include "actions/waiting.h"
 
 namespace lifeboat {
 
@@ -59,7 +60,7 @@ void end_creation(PostgresConnection& session, const std::string& name, const Co
         if (std::chrono::steady_clock::now() >= give_up) {
             throw Error{ErrorCode::busy, "the creation of database '" + name + "' does not end"};
         }
-        pause_between_looks(context, std::chrono::milliseconds(10));
+        wait_for(context, std::chrono::milliseconds(10));
     }
 }
 

@@ -1,6 +1,7 @@
 #include "actions/postgres_catalogue.h"
 #include "actions/postgres_connection.h"
 #include "actions/postgres_family.h"
+#include "actions/waiting.h"
 
 namespace lifeboat {
 
@@ -153,7 +154,7 @@ void rename(PostgresConnection& session, const std::vector<std::pair<std::string
             session.execute("ROLLBACK");
             if (error.code != ErrorCode::busy || attempt == 5) throw;
         }
-        pause_between_looks(context, std::chrono::milliseconds(100));
+        wait_for(context, std::chrono::milliseconds(100));
     }
 }
 

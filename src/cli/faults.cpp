@@ -134,6 +134,10 @@ TargetIdentity FaultyActions::identify(const std::string& resource) const {
     return inner_.identify(resource);
 }
 
+RemoteLocks FaultyActions::lock_remotely(const std::string& run_id, const std::vector<std::string>& targets) const {
+    return inner_.lock_remotely(run_id, targets);
+}
+
 std::vector<std::string> FaultyActions::end_orphans(const std::string& run_id,
                                                     const std::vector<std::string>& targets) const {
     return inner_.end_orphans(run_id, targets);

@@ -54,6 +54,7 @@ class FaultyActions final : public Actions {
     ~FaultyActions() override;
     const Action* find(std::string_view name) const override;
     TargetIdentity identify(const std::string& resource) const override;
+    RemoteLocks lock_remotely(const std::string& run_id, const std::vector<std::string>& targets) const override;
     std::vector<std::string> end_orphans(const std::string& run_id,
                                          const std::vector<std::string>& targets) const override;
 

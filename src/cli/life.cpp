@@ -63,11 +63,19 @@ class StepLogs {
     std::map<std::string, std::shared_ptr<StepLog>> logs_;
 };
 
+// The targets of a run, locked on this host and, where they can keep a lock, on their own.
+struct HeldTargets {
+    std::unique_ptr<Held> here;
+    RemoteLocks there;
+};
+
 // A run that could not even begin leaves nothing behind.
-std::unique_ptr<Held> hold_targets(DirectoryRunStore& store, const RunRecord& record, const Runner& runner,
-                                   std::unique_ptr<Journal>& journal) {
+HeldTargets hold_targets(DirectoryRunStore& store, const RunRecord& record, const Runner& runner,
+                         const Actions& actions, std::unique_ptr<Journal>& journal) {
     try {
-        return store.lock_targets(record.run_id, record.plan.targets, runner);
+        HeldTargets held{.here = store.lock_targets(record.run_id, record.plan.targets, runner), .there = {}};
+        held.there = actions.lock_remotely(record.run_id, record.plan.draft.targets);
+        return held;
     } catch (const Error&) {
         if (record.events.empty()) {
             journal.reset();
@@ -96,12 +104,13 @@ int live(Session& session, DirectoryRunStore& store, const std::string& run_id, 
                     "`lifeboat report " + run_id + "` shows it; a new run begins with `lifeboat run`."};
     }
     const Runner runner = this_runner();
-    std::unique_ptr<Held> held = hold_targets(store, record, runner, file);
-
     Hands hands(session, record.plan.draft, store.state());
+    HeldTargets held = hold_targets(store, record, runner, hands.actions(), file);
     FaultyJournal faulty(*file, hands.faults());
     Journal& journal = hands.faults().any() ? static_cast<Journal&>(faulty) : *file;
     LiveView view(session.terminal, record.plan, session.clock, session.json);
+    for (const std::string& reason : held.there.not_locked)
+        view.say("only this host's lock guards " + reason);
     StepLogs logs(store, run_id, session.redactor);
     ThreadCrew crew(session.clock, [&logs](const std::string& step, std::string_view line) { logs.write(step, line); });
     const Interrupts interrupts([&](int, int count) {
@@ -127,7 +136,7 @@ int live(Session& session, DirectoryRunStore& store, const std::string& run_id, 
                  .observer = view,
                  .workspace = [&store, &run_id](const std::string& step) { return store.workspace(run_id, step); }});
     if (state.ended) store.release_claims(run_id);
-    held.reset();
+    held = {};
     file.reset();
 
     show_end(session, write_reports(store, run_id));

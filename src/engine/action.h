@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -14,6 +15,7 @@
 #include "base/json.h"
 #include "base/size.h"
 #include "base/time.h"
+#include "engine/held.h"
 #include "runbook/spec.h"
 
 namespace lifeboat {
@@ -123,6 +125,12 @@ struct TargetIdentity {
     Json facts = Json::object();          // shown on drift
 };
 
+// Targets that are locked where they live, and why the others are not.
+struct RemoteLocks {
+    std::vector<std::unique_ptr<Held>> held;
+    std::vector<std::string> not_locked;  // "'shop': cannot connect to …"
+};
+
 // The actions of this binary over the resources of one site.
 class Actions {
   public:
@@ -130,6 +138,9 @@ class Actions {
     virtual const Action* find(std::string_view name) const = 0;
     // Never throws for an unreachable target: `measured` is then empty.
     virtual TargetIdentity identify(const std::string& resource) const = 0;
+    // Guards targets against runs on other machines, where the target itself can keep a lock (PostgreSQL). Throws
+    // Error{locked} naming the holder; what a dead runner of this run still holds is taken over.
+    virtual RemoteLocks lock_remotely(const std::string& run_id, const std::vector<std::string>& targets) const = 0;
     // Ends what a dead runner of this run left inside the targets: database sessions, by application name. Returns what
     // was ended.
     virtual std::vector<std::string> end_orphans(const std::string& run_id,

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/held.h"
 #include "engine/journal.h"
 #include "engine/state.h"
 
@@ -28,12 +29,6 @@ struct RunRecord {
     std::vector<Event> events;
     std::optional<std::string> torn_tail;  // why the last record was cut, when it was
     std::string head;  // SHA-256 of the last record: with it the hash chain vouches for the whole journal
-};
-
-// Held while the process lives; released by destruction.
-class Held {
-  public:
-    virtual ~Held() = default;
 };
 
 class RunStore {

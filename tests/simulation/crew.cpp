@@ -26,6 +26,7 @@ class FakeActions final : public Actions {
     TargetIdentity identify(const std::string& resource) const override {
         return {.resource = resource, .declared = resource};
     }
+    RemoteLocks lock_remotely(const std::string&, const std::vector<std::string>&) const override { return {}; }
     std::vector<std::string> end_orphans(const std::string&, const std::vector<std::string>&) const override {
         return {};
     }

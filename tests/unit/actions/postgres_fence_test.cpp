@@ -343,10 +343,14 @@ TEST_CASE("what a dead runner left in the server is ended, and nothing else") {
 TEST_CASE("R14 the server's own lock is held by one run at a time, and names its holder") {
     PostgresWorld world;
     const ResolvedResource resource = postgres_resource(world.world(), db);
-    std::unique_ptr<PostgresLock> held = lock_postgres(world.world(), resource, "run-1");
-    CHECK(held->still_held());
+    const auto lock = [&world](const ResolvedResource& target, const std::string& run) {
+        std::set<std::int64_t> taken;
+        return lock_postgres(world.world(), target, run, taken);
+    };
+    std::unique_ptr<Held> held = lock(resource, "run-1");
+    REQUIRE(held);
     try {
-        lock_postgres(world.world(), resource, "run-2");
+        lock(resource, "run-2");
         FAIL("locked twice");
     } catch (const Error& error) {
         CHECK(error.code == ErrorCode::locked);
@@ -354,12 +358,19 @@ TEST_CASE("R14 the server's own lock is held by one run at a time, and names its
     }
     ResolvedResource other = resource;
     other.fields["database"] = "other";
-    CHECK(lock_postgres(world.world(), other, "run-2")->still_held());
-    // ending what run-1 left does not take its lock away
+    CHECK(lock(other, "run-2"));
+    // ending what run-1 left inside the database does not take its lock away
     end_postgres_orphans(world.world(), resource, "run-1");
-    CHECK(held->still_held());
-    held.reset();
-    CHECK(lock_postgres(world.world(), resource, "run-2")->still_held());
+    CHECK_THROWS_AS(lock(resource, "run-2"), Error);
+    // a second name for the same database is the same lock
+    std::set<std::int64_t> taken;
+    const auto once = lock_postgres(world.world(), other, "run-3", taken);
+    CHECK(once);
+    CHECK_FALSE(lock_postgres(world.world(), other, "run-3", taken));
+    // the run's next runner takes over what the dead one's session still holds
+    const auto next = lock(resource, "run-1");
+    CHECK(next);
+    CHECK_THROWS_AS(lock(resource, "run-2"), Error);
 }
 
 TEST_CASE("the maintenance database cannot be the target") {
