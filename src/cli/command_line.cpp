@@ -1,8 +1,10 @@
 #include "cli/command_line.h"
 
+#include <cstdlib>
 #include <cstring>
 
 #include <signal.h>
+#include <unistd.h>
 
 #include "actions/lua_child.h"
 #include "base/text.h"
@@ -54,6 +56,17 @@ int guarded(Session& session, Body body) {
     }
 }
 
+// libpq, and whatever else would listen to the caller's variables instead of the site's: PGSERVICE, PGOPTIONS, …
+void forget_the_callers_postgres() {
+    std::vector<std::string> names;
+    for (char** variable = environ; *variable != nullptr; ++variable) {
+        const std::string_view text = *variable;
+        if (text.starts_with("PG")) names.emplace_back(text.substr(0, text.find('=')));
+    }
+    for (const std::string& name : names)
+        ::unsetenv(name.c_str());
+}
+
 std::filesystem::path this_program() {
     std::error_code problem;
     return std::filesystem::read_symlink("/proc/self/exe", problem);
@@ -65,6 +78,8 @@ int run_program(int argc, char** argv) {
     const std::vector<std::string> words(argv + 1, argv + (argc > 0 ? argc : 1));
     if (!words.empty() && words.front() == "__lua") return lua_child_main();
     ::signal(SIGPIPE, SIG_IGN);
+    ::signal(SIGCHLD, SIG_DFL);  // a caller that ignores it would take our children's exit codes away
+    forget_the_callers_postgres();
 
     Redactor redactor;
     Terminal terminal(redactor);
