@@ -48,7 +48,7 @@ ExpectationOutcome judge(const Expectation& expectation, const Json& scope) {
 Json steps_scope(const Report& report) {
     Json steps = Json::object();
     for (const ReportedStep& step : report.steps) {
-        steps[step.id] = {{"outputs", step.outputs}, {"end", step.end ? Json(to_text(*step.end)) : Json(nullptr)}};
+        steps[step.id] = {{"outputs", step.outputs}, {"outcome", step.end ? Json(to_text(*step.end)) : Json(nullptr)}};
     }
     return steps;
 }

@@ -10,7 +10,7 @@
 
 namespace lifeboat {
 
-// {"<step>": {"outputs": …, "end": …}} of every step that the report knows.
+// {"<step>": {"outputs": …, "outcome": …}} of every step that the report knows.
 Json steps_scope(const Report& report);
 // {"id", "name", "verdict", "rto", "rpo", "data_loss", …}: durations are numbers of seconds.
 Json run_scope(const Report& report);

@@ -20,7 +20,7 @@ namespace lifeboat {
 struct StepsDone {
     bool well = true;
     std::string told;             // how the run ended, when it did not end well
-    Json steps = Json::object();  // {"<step>": {"outputs", "end"}}
+    Json steps = Json::object();  // {"<step>": {"outputs", "outcome"}}
     std::vector<ReportedStep> reported;
 };
 

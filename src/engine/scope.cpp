@@ -77,7 +77,7 @@ Json scope_with(const Plan& plan, const RunState& state, const Mentions& mention
         const std::string& id = step_at(plan, i).id;
         if (!mentions.all && !mentions.steps.contains(id)) continue;
         steps[id] = {{"outputs", state.steps[i].outputs},
-                     {"end", state.steps[i].end ? Json(to_text(*state.steps[i].end)) : Json(nullptr)}};
+                     {"outcome", state.steps[i].end ? Json(to_text(*state.steps[i].end)) : Json(nullptr)}};
     }
     return scope;
 }

@@ -26,7 +26,7 @@ class Surveyor {
         for (const DraftedStep& step : plan_.draft.steps) {
             plan_.surveys.push_back(look_at(step));
             const StepSurvey& seen = plan_.surveys.back();
-            scope_["steps"][step.id] = {{"outputs", seen.outputs.value_or(nullptr)}, {"end", nullptr}};
+            scope_["steps"][step.id] = {{"outputs", seen.outputs.value_or(nullptr)}, {"outcome", nullptr}};
             const bool behind = std::any_of(step.needs.begin(), step.needs.end(),
                                             [&](std::size_t need) { return behind_change_[need]; });
             behind_change_.push_back(behind || step.deed.effect != Effect::read ||

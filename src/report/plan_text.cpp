@@ -220,7 +220,7 @@ class PlanWriter {
         Json scope = static_scope(plan.draft);
         Json& steps = scope["steps"] = Json::object();
         for (std::size_t i = 0; i < plan.surveys.size() && i < plan.draft.steps.size(); ++i)
-            steps[plan.draft.steps[i].id] = {{"outputs", plan.surveys[i].outputs.value_or(nullptr)}, {"end", nullptr}};
+            steps[plan.draft.steps[i].id] = {{"outputs", plan.surveys[i].outputs.value_or(nullptr)}, {"outcome", nullptr}};
         return scope;
     }
 

@@ -113,11 +113,8 @@ bool ExpressionCheck::check_syntax(const Node& scalar, const Path& path) {
 }
 
 bool ExpressionCheck::refuse_syntax(const Error& error, const Node& scalar, std::size_t offset, const Path& path) {
-    std::string hint = error.hint;
-    if (scalar.text.substr(0, offset + 1).ends_with(".e") && scalar.text.compare(offset, 3, "end") == 0)
-        hint = "`end` is a word of Lua: write steps.<id>['end'].";
     file_.error(span_inside(file_, scalar, std::min(offset, scalar.text.size()), 1), path.text(),
-                "this is no expression: " + error.message, std::move(hint));
+                "this is no expression: " + error.message, error.hint);
     return false;
 }
 

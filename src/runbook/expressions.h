@@ -35,7 +35,7 @@ struct StepName {
     Place place;
     std::string root;  // "steps", "setup", …
     std::string id;
-    std::string member;  // "outputs", "end", or empty: the whole step
+    std::string member;  // "outputs", "outcome", or empty: the whole step
     std::string output;  // or empty
     SourceSpan span;
     std::string path;

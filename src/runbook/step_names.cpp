@@ -11,7 +11,7 @@ namespace lifeboat {
 namespace {
 
 const std::vector<std::string>& step_members() {
-    static const std::vector<std::string> names{"outputs", "end"};
+    static const std::vector<std::string> names{"outputs", "outcome"};
     return names;
 }
 
@@ -89,7 +89,7 @@ class NameCheck {
     }
 
     void check_output(const StepName& name, const Step& step) {
-        if (name.member.empty() || name.member == "end") {
+        if (name.member.empty() || name.member == "outcome") {
             if (name.wants_resource)
                 refuse(name, "'" + name.field + "' wants a resource",
                        "Name an output of the step: " + name.root + "." + name.id + ".outputs.<name>.");
@@ -97,7 +97,7 @@ class NameCheck {
         }
         if (name.member != "outputs")
             return refuse(name, "a step has no '" + name.member + "'" + did_you_mean(name.member, step_members()),
-                          "It has `outputs` and `end`: " + name.root + "." + name.id + ".outputs.<name>.");
+                          "It has `outputs` and `outcome`: " + name.root + "." + name.id + ".outputs.<name>.");
         std::vector<OutputSpec> outputs;
         append_outputs(outputs, specs_, step.deed);
         if (step.fallback) append_outputs(outputs, specs_, *step.fallback);

@@ -8,8 +8,8 @@ namespace {
 
 const Json scope{{"run", {{"verdict", "recovered"}, {"rto", 12.5}, {"rpo", nullptr}}},
                  {"objectives", {{"rto", 1800}, {"rpo", nullptr}}},
-                 {"observe", {{"now", {{"outputs", {{"digest", "b"}}}, {"end", "done"}}}}},
-                 {"setup", {{"truth", {{"outputs", {{"digest", "a"}}}, {"end", "done"}}}}}};
+                 {"observe", {{"now", {{"outputs", {{"digest", "b"}}}, {"outcome", "done"}}}}},
+                 {"setup", {{"truth", {{"outputs", {{"digest", "a"}}}, {"outcome", "done"}}}}}};
 
 ExpectationOutcome judge(const std::string& that) {
     return judge_expectations({{.that = that, .span = {}}}, scope).front();

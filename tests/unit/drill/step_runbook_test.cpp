@@ -68,20 +68,20 @@ TEST_CASE("a drill's steps become a runbook with the same deeds") {
 TEST_CASE("what is known is put in, its own list becomes `steps`, resources stay") {
     const Json known{
         {"inputs", {{"least", 5}}},
-        {"setup", {{"base", {{"outputs", {{"id", "it's ${{ a }} \"trap\""}, {"rows", {1, 2}}}}, {"end", "done"}}}}}};
+        {"setup", {{"base", {{"outputs", {{"id", "it's ${{ a }} \"trap\""}, {"rows", {1, 2}}}}, {"outcome", "done"}}}}}};
     const std::vector<Step> steps = setup_of(
         "setup: [{id: base, uses: backup.create, with: {backup: backup}}]\n"
         "observe:\n"
         "  - {id: first, uses: log.note, with: {text: \"${{ setup.base.outputs.id }}\"}}\n"
-        "  - {id: second, if: \"observe.first['end'] == 'done' and inputs.least == 5\", uses: log.note,\n"
-        "     with: {text: \"at least ${{ inputs.least }} in ${{ resources.db.path }} behind ${{ observe.first['end'] "
+        "  - {id: second, if: \"observe.first.outcome == 'done' and inputs.least == 5\", uses: log.note,\n"
+        "     with: {text: \"at least ${{ inputs.least }} in ${{ resources.db.path }} behind ${{ observe.first.outcome "
         ".. "
-        "setup.base['end'] }}\"}}\n");
+        "setup.base.outcome }}\"}}\n");
     const Runbook runbook = read_back(step_runbook("drill-observe", "observe", steps, requirements, known));
     CHECK(runbook.steps[0].deed.arguments["text"] == "it's $${{ a }} \"trap\"");
-    CHECK(runbook.steps[1].condition == "steps.first['end'] == 'done' and 5 == 5");
+    CHECK(runbook.steps[1].condition == "steps.first.outcome == 'done' and 5 == 5");
     CHECK(runbook.steps[1].deed.arguments["text"] ==
-          "at least 5 in ${{ resources.db.path }} behind ${{ steps.first['end'] .. \"done\" }}");
+          "at least 5 in ${{ resources.db.path }} behind ${{ steps.first.outcome .. \"done\" }}");
 }
 
 TEST_CASE("a list cannot be put into a larger expression") {
@@ -90,7 +90,7 @@ TEST_CASE("a list cannot be put into a larger expression") {
         "setup: [{id: base, uses: backup.create, with: {backup: backup}}]\n"
         "observe:\n"
         "  - {id: first, uses: log.note, with: {text: x}}\n"
-        "  - {id: second, if: \"#setup.base.outputs.stores == 2 and observe.first['end'] == 'done'\", uses: log.note, "
+        "  - {id: second, if: \"#setup.base.outputs.stores == 2 and observe.first.outcome == 'done'\", uses: log.note, "
         "with: {text: x}}\n");
     CHECK_THROWS_WITH(step_runbook("drill-observe", "observe", steps, requirements, known),
                       Catch::Contains("'setup.base.outputs.stores' is a list or a map"));

@@ -180,7 +180,7 @@ TEST_CASE("the steps under always may name every step, and come one after the ot
              "uses: log.note, with: {text: x}}\n"
              "always:\n  - {id: tell, uses: notify.send, with: {to: oncall, text: \"${{ run.verdict }} ${{ "
              "steps.a.outputs.digest }}\"}}\n"
-             "  - {id: more, uses: log.note, with: {text: \"${{ steps.tell['end'] }} ${{ steps.b['end'] }}\"}}\n");
+             "  - {id: more, uses: log.note, with: {text: \"${{ steps.tell.outcome }} ${{ steps.b.outcome }}\"}}\n");
     REQUIRE(runbook.always.size() == 2);
     CHECK(runbook.always[0].needs.empty());
     CHECK(runbook.always[1].needs == std::vector<std::size_t>{0});
