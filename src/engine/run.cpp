@@ -41,8 +41,6 @@ class Life {
         if (state_.started) {
             record(RunResumed{opening_.runner});
             if (!opening_.orphans_ended.empty()) record(OrphansEnded{opening_.orphans_ended});
-            for (const PersonDecided& decision : opening_.decisions)
-                record(decision);
         } else {
             record(RunStarted{.run_id = opening_.run_id,
                               .plan_digest = plan_.digest,
@@ -50,6 +48,9 @@ class Life {
                               .incident_start = opening_.incident_start,
                               .incident_declared = opening_.incident_declared});
         }
+        // also of a run that was killed before its first record: it may be told to go back as well
+        for (const PersonDecided& decision : opening_.decisions)
+            record(decision);
     }
 
     void record(EventBody body) {

@@ -33,7 +33,7 @@ struct Opening {
     Runner runner;
     Timestamp incident_start{};
     bool incident_declared = false;
-    std::vector<PersonDecided> decisions;    // answers, rollback, abandon: only with a journal that is not empty
+    std::vector<PersonDecided> decisions;    // answers, rollback, abandon
     std::vector<std::string> orphans_ended;  // what was ended before (children of a dead runner)
 };
 

@@ -111,7 +111,18 @@ TEST_CASE("past the line of no return a failure pauses instead of rolling back, 
     CHECK(state.verdict->verdict == Verdict::rolled_back);
 }
 
-TEST_CASE("R10 a step that does not end in time is stopped, and a silent one too") {
+TEST_CASE("R2 a run that was killed before its first record can be rolled back too, and does nothing") {
+    const Plan plan = plan_of({step("swap", Effect::change)});
+    Stage stage;
+    stage.cast["swap"].on_prepare = [](Context&) -> Intent { throw Error(ErrorCode::denied, "nobody may look"); };
+    const RunState state = stage.play(plan, {{.what = PersonDecided::What::rollback, .by = "ops"}});
+    CHECK(state.verdict->verdict == Verdict::rolled_back);
+    CHECK(state.steps[0].deeds[0].starts == 0);
+    CHECK(stage.story(plan) == Story{"run_started", "person_decided", "rollback_started asked for by ops",
+                                     "verdict_reached rolled_back", "run_ended rolled_back"});
+}
+
+TEST_CASE("R10 R21 a step that does not end in time is stopped, and a silent one too") {
     auto slow = step("slow", Effect::read);
     const auto wait_for_stop = [](const Intent&, Context& context) -> Outputs {
         std::mutex mutex;
