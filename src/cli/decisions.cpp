@@ -56,7 +56,9 @@ std::vector<PersonDecided> answers(const std::vector<std::string>& words, const 
 }
 
 int go_on(Session& session, DirectoryRunStore& store, const std::string& run_id, std::vector<PersonDecided> decisions) {
-    name_changed_files(session, store.read(run_id));
+    const RunRecord record = store.read(run_id);
+    if (record.torn_tail) session.terminal.talk("note: " + printable(*record.torn_tail) + ": it is cut\n");
+    name_changed_files(session, record);
     return live(session, store, run_id, {.decisions = std::move(decisions)});
 }
 
