@@ -34,7 +34,7 @@ std::string broken_law(const Schedule& schedule) {
 
 }  // namespace
 
-TEST_CASE("the laws hold in every schedule") {
+TEST_CASE("R7 the laws hold in every schedule: one end for each step, exit 0 only for a recovery") {
     if (std::getenv("LIFEBOAT_SIM_SEED") != nullptr) {
         const auto seed = static_cast<std::uint64_t>(from_environment("LIFEBOAT_SIM_SEED", 0));
         INFO("seed " << seed);
