@@ -17,6 +17,12 @@ namespace fs = std::filesystem;
 
 namespace {
 
+// A runbook that skipped every step has shown nothing, whatever is expected of it.
+bool anything_ran(const Report& report) {
+    return std::any_of(report.steps.begin(), report.steps.end(),
+                       [](const ReportedStep& step) { return !step.always && !step.attempts.empty(); });
+}
+
 // One drill from its sandbox to its verdict.
 class Performance {
   public:
@@ -25,6 +31,11 @@ class Performance {
         : drill_(drill), runbook_(runbook), specs_(specs), clock_(clock), options_(options), result_(result) {}
 
     void perform(DrillSandbox& sandbox) {
+        result_.doubts = doubts_about_places(sandbox, specs_);
+        if (!result_.doubts.empty()) {
+            timed("the sandbox is isolated", "isolation", [&] { return result_.doubts; });
+            return;
+        }
         timed("the sandbox is made", "sandbox", [&] {
             sandbox.make(options_.stop, options_.say);
             return std::vector<std::string>{};
@@ -121,8 +132,10 @@ class Performance {
         StepsDone observation;
         timed("the runbook is carried out", "run", [&] {
             observed = rehearsal.run();
-            return observed.report && observed.report->ended ? std::vector<std::string>{}
-                                                             : std::vector<std::string>{told(observed)};
+            if (!observed.report || !observed.report->ended) return std::vector<std::string>{told(observed)};
+            if (!anything_ran(*observed.report))
+                return std::vector<std::string>{"nothing ran, every step was skipped: " + told(observed)};
+            return std::vector<std::string>{};
         });
         if (!observed.report) return observed;
         result_.report = to_json(*observed.report);

@@ -273,6 +273,20 @@ std::vector<std::string> doubts_about_folder(const fs::path& folder, const Site&
     return doubts;
 }
 
+std::vector<std::string> doubts_about_places(const DrillSandbox& sandbox, const Specs& specs) {
+    std::vector<std::string> doubts;
+    for (const auto& [name, resource] : sandbox.resources()) {
+        const fs::path own = sandbox.folder_of(name);
+        for (const auto& [field, path] : paths_of(resource, specs, own)) {
+            const fs::path place = real_place(path);
+            if (!lies_within(place, real_place(own)))
+                doubts.push_back("'" + name + "': " + field + " '" + place.string() +
+                                 "' lies outside of its folder in the sandbox, '" + own.string() + "'");
+        }
+    }
+    return doubts;
+}
+
 std::vector<std::string> doubts_about_definitions(const IsolationQuestion& question) {
     return Examination(question).doubts();
 }

@@ -17,6 +17,10 @@ namespace lifeboat {
 // The sandbox's folder against the places of the real site: asked before it is made.
 std::vector<std::string> doubts_about_folder(const std::filesystem::path& folder, const Site& real, const Specs& specs);
 
+// Asked before the resources are made: each of them is made inside of its own folder of the sandbox, so that nothing
+// that is already there can be in its way or be reached through another resource.
+std::vector<std::string> doubts_about_places(const DrillSandbox& sandbox, const Specs& specs);
+
 struct IsolationQuestion {
     const Site& sandbox;  // as it was read back from its file
     const std::filesystem::path& folder;

@@ -85,9 +85,12 @@ std::vector<std::string> remove_sandbox(const fs::path& folder) {
     });
     attempt(left, "the processes of '" + folder.string() + "'", [&folder] { end_children_of_runs(folder / "state"); });
     if (note.is_object()) {
-        for (const Json& pid_file : note.value("services", Json::array()))
-            attempt(left, "the service of '" + pid_file.get<std::string>() + "'",
-                    [&pid_file] { stop_daemon(pid_file.get<std::string>(), grace); });
+        for (const Json& each : note.value("services", Json::array())) {
+            const fs::path pid_file = each.get<std::string>();
+            // a drill that was refused may have named the service of somebody else
+            if (!lies_within(pid_file, folder)) continue;
+            attempt(left, "the service of '" + pid_file.string() + "'", [&pid_file] { stop_daemon(pid_file, grace); });
+        }
     }
     std::vector<fs::path> servers;
     for (const auto& entry : fs::directory_iterator(folder / "resources", ignored)) {

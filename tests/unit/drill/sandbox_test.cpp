@@ -104,6 +104,33 @@ TEST_CASE("R39 a sandbox is made of its fixtures, binds every name, and is isola
     CHECK_FALSE(fs::exists(sandbox.folder()));
 }
 
+TEST_CASE("R39 a resource that would not be made in its own folder is a doubt before anything is made") {
+    const auto doubts = [](const std::string& path) {
+        Bench bench("  db: {type: sqlite, path: \"" + path + "\"}\n  vault: {type: local}\n");
+        const DrillSandbox sandbox(bench.drill, bench.runbook, bench.parent());
+        CHECK_FALSE(fs::exists(sandbox.folder_of("db")));
+        return doubts_about_places(sandbox, all_specs()).size();
+    };
+    CHECK(doubts("deep/shop.db") == 0);
+    CHECK(doubts("deep/../shop.db") == 0);
+    CHECK(doubts("../vault/store/shop.db") == 1);
+    CHECK(doubts("../../../../shop.db") == 1);
+    CHECK(doubts("/var/lib/shop.db") == 1);
+}
+
+TEST_CASE("R39 the service of somebody else is not ended with a sandbox") {
+    Bench bench("  app: {type: command, start: [sleep, \"1\"], pid_file: /run/shop.pid}\n");
+    DrillSandbox sandbox(bench.drill, bench.runbook, bench.parent());
+    const fs::path pid_file = bench.scratch / "shop.pid";
+    test::write_text(pid_file, "1\n1\nanother boot\n");
+    Json note = parse_json(test::read_text(sandbox.folder() / "drill.json"), "note");
+    CHECK(note["services"] == Json{"/run/shop.pid"});
+    note["services"] = {pid_file.string()};
+    test::write_text(sandbox.folder() / "drill.json", to_text(note));
+    CHECK(sandbox.remove().empty());
+    CHECK(fs::exists(pid_file));
+}
+
 TEST_CASE("a name that the runbook requires and the sandbox does not have is refused") {
     Bench bench("  db: {type: sqlite}\n");
     bench.runbook.requires_.push_back({.name = "app", .kind = "service", .span = {}});
