@@ -5,6 +5,7 @@
 #include <memory>
 #include <set>
 #include <sstream>
+#include <vector>
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -14,6 +15,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "world/file_descriptor.h"
 #include "world/sqlite.h"
 
 namespace lifeboat {
@@ -78,9 +80,15 @@ std::set<int> lockers(const std::set<Device>& wanted) {
 
 FileHolders who_has_open(const fs::path& path) {
     std::set<Device> wanted;
+    // Held while we look: a journal that its writer deletes meanwhile would give its inode to the next file of anybody.
+    // O_PATH, since closing any other descriptor drops the locks that this process has on the file.
+    std::vector<FileDescriptor> kept;
     const auto want = [&](const std::string& name) {
+        FileDescriptor file{::open(name.c_str(), O_PATH | O_CLOEXEC)};
         struct stat status {};
-        if (::stat(name.c_str(), &status) == 0) wanted.emplace(status.st_dev, status.st_ino);
+        if (!file || ::fstat(file.get(), &status) != 0) return;
+        wanted.emplace(status.st_dev, status.st_ino);
+        kept.push_back(std::move(file));
     };
     want(path.string());
     for (const auto& suffix : sqlite_companions())

@@ -563,9 +563,9 @@ void begin_snapshot(const State& source, const WorkControl& control) {
             ::sqlite3_exec(source.handle, "begin; select count(*) from sqlite_schema", nullptr, nullptr, nullptr);
         if (result == SQLITE_OK) return;
         const int kind = result & 0xff;
-        if ((kind != SQLITE_BUSY && kind != SQLITE_LOCKED) || std::chrono::steady_clock::now() > give_up) {
-            source.fail(result, control, "begin a copy");
-        }
+        // a journal that a writer is just about to delete can look like one that a dead writer left
+        const bool passes = kind == SQLITE_BUSY || kind == SQLITE_LOCKED || result == SQLITE_READONLY_ROLLBACK;
+        if (!passes || std::chrono::steady_clock::now() > give_up) source.fail(result, control, "begin a copy");
         ::sqlite3_exec(source.handle, "rollback", nullptr, nullptr, nullptr);
         ::sqlite3_sleep(1);
     }

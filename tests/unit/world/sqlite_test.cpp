@@ -4,6 +4,9 @@
 #include <fstream>
 #include <thread>
 
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -193,6 +196,38 @@ TEST_CASE("a private copy larger than allowed is not made") {
     const Sandbox sandbox;
     make_crashed_wal(sandbox / "a.db");
     CHECK(code_of([&] { look_at_sqlite(sandbox / "a.db", sandbox.work(), {1000}); }) == ErrorCode::limit_exceeded);
+}
+
+TEST_CASE("a journal that its writer deletes during the look makes nobody else a holder") {
+    const Sandbox sandbox;
+    const fs::path path = sandbox / "a.db";
+    make_orders(path, 10, "delete");
+    // a stranger takes the inodes that become free
+    const pid_t stranger = ::fork();
+    if (stranger == 0) {
+        const std::string own = (sandbox / "stranger").string();
+        while (::getppid() != 1) {
+            const int file = ::open(own.c_str(), O_WRONLY | O_CREAT, 0600);
+            ::sched_yield();
+            ::unlink(own.c_str());
+            ::close(file);
+        }
+        ::_exit(0);
+    }
+    std::jthread writer([&path](const std::stop_token& stop) {
+        while (!stop.stop_requested()) {
+            ::close(::open((path.string() + "-journal").c_str(), O_WRONLY | O_CREAT, 0600));
+            ::unlink((path.string() + "-journal").c_str());
+        }
+    });
+    std::size_t seen = 0;
+    for (int i = 0; i < 300; ++i)
+        seen += who_has_open(path).holders.size();
+    writer.request_stop();
+    writer.join();
+    REQUIRE(::kill(stranger, SIGKILL) == 0);
+    REQUIRE(::waitpid(stranger, nullptr, 0) == stranger);
+    CHECK(seen == 0);
 }
 
 TEST_CASE("a database is copied beside a process that goes on writing to it") {
