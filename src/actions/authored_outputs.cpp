@@ -88,6 +88,12 @@ ValueType type_named(const std::string& name) {
     throw Error{ErrorCode::internal, "an output is declared to be a '" + name + "'"};
 }
 
+// At any depth something of the shape in which a secret stands: a later step would be given the secret for it.
+bool names_a_secret(const Json& value) {
+    if (is_secret(value)) return true;
+    return value.is_structured() && std::any_of(value.begin(), value.end(), names_a_secret);
+}
+
 }  // namespace
 
 Json output_object(const AuthoredEnd& end) {
@@ -102,6 +108,10 @@ Json output_object(const AuthoredEnd& end) {
     }
     if (!found.is_object())
         throw Error{ErrorCode::check_failed, "the outputs of " + end.called + " are no JSON object"};
+    // a script can only pass on what it was given; a program writes what it likes
+    if (!end.is_script && names_a_secret(found))
+        throw Error{ErrorCode::check_failed, "the outputs of " + end.called + " hold something that refers to a secret",
+                    "A map with the single key 'secret' stands for a secret: call the key something else."};
     return found;
 }
 

@@ -95,7 +95,15 @@ Json defaults_of(const ActionSpec& spec, Json arguments) {
 }
 
 Scratch::Scratch(const fs::path& state, const std::string& what)
-    : root_(state / "scratch" / (what + "-" + std::to_string(::getpid()))) {}
+    : root_(state / "scratch" / (what + "-" + std::to_string(::getpid()))) {
+    // what an interrupted look left, told by its dead process
+    std::error_code ignored;
+    for (const auto& entry : fs::directory_iterator(root_.parent_path(), ignored)) {
+        const std::string name = entry.path().filename();
+        const std::string pid = name.substr(name.rfind('-') + 1);
+        if (!fs::exists("/proc/" + pid, ignored)) fs::remove_all(entry.path(), ignored);
+    }
+}
 
 Scratch::~Scratch() {
     std::error_code ignored;

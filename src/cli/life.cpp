@@ -10,14 +10,17 @@
 #include "engine/threads.h"
 #include "runs/holder.h"
 #include "runs/step_log.h"
+#include "world/postgres_programs.h"
 #include "world/process.h"
 
 namespace lifeboat {
 
 namespace {
 
-// What the journal of a dead runner names and is still alive: children first, then sessions inside the databases.
-std::vector<std::string> end_orphans(const RunRecord& record, const RunState& state, const Actions& actions) {
+// What the journal of a dead runner names and is still alive: children first, then sessions inside the databases. The
+// passwords that its children were given go as well.
+std::vector<std::string> end_orphans(const DirectoryRunStore& store, const RunRecord& record, const RunState& state,
+                                     const Actions& actions) {
     std::vector<std::string> ended;
     for (std::size_t i = 0; i < state.steps.size(); ++i) {
         for (const DeedState& deed : state.steps[i].deeds) {
@@ -31,6 +34,9 @@ std::vector<std::string> end_orphans(const RunRecord& record, const RunState& st
     }
     for (std::string& session : actions.end_orphans(record.run_id, record.plan.draft.targets))
         ended.push_back(std::move(session));
+    std::error_code none;
+    for (const auto& workspace : std::filesystem::directory_iterator(store.folder(record.run_id) / "steps", none))
+        remove_password_leftovers(workspace.path());
     return ended;
 }
 
@@ -125,7 +131,7 @@ int live(Session& session, DirectoryRunStore& store, const std::string& run_id, 
                     .incident_declared = wishes.incident_start.has_value(),
                     .decisions = wishes.decisions,
                     .orphans_ended = {}};
-    if (!record.events.empty()) opening.orphans_ended = end_orphans(record, before, hands.actions());
+    if (!record.events.empty()) opening.orphans_ended = end_orphans(store, record, before, hands.actions());
     const RunState state =
         execute(record.plan, record.events, opening,
                 {.journal = journal,

@@ -72,7 +72,9 @@ std::string conninfo_value(std::string_view text) {
 
 constexpr std::string_view password_prefix = ".pgpass-";
 
-void remove_leftovers(const fs::path& workspace) {
+}  // namespace
+
+void remove_password_leftovers(const fs::path& workspace) {
     const std::string own = std::string(password_prefix) + std::to_string(getpid()) + "-";
     std::error_code ignored;
     for (const auto& entry : fs::directory_iterator(workspace, ignored)) {
@@ -80,6 +82,8 @@ void remove_leftovers(const fs::path& workspace) {
         if (name.starts_with(password_prefix) && !name.starts_with(own)) fs::remove(entry.path(), ignored);
     }
 }
+
+namespace {
 
 fs::path write_password_file(const fs::path& workspace, const Secret& password) {
     std::string line;
@@ -137,7 +141,7 @@ PostgresProgram find_postgres_program(const std::string& name, int server_major)
 PostgresLogin::PostgresLogin(const PostgresTarget& target, const fs::path& workspace,
                              const std::map<std::string, std::string>& settings)
     : workspace_(workspace) {
-    remove_leftovers(workspace);
+    remove_password_leftovers(workspace);
     password_file_ = write_password_file(workspace, target.password);
 
     const bool local = target.host.starts_with('/');

@@ -24,6 +24,9 @@ struct PostgresProgram {
 // instead.
 PostgresProgram find_postgres_program(const std::string& name, int server_major = 0);
 
+// Removes the password files that killed processes left in `workspace`; this process's own stay.
+void remove_password_leftovers(const std::filesystem::path& workspace);
+
 class PostgresLogin {
   public:
     // `settings` become PGOPTIONS: server settings of the program's sessions. Removes what a killed process left in

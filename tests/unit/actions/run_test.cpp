@@ -107,6 +107,8 @@ TEST_CASE("outputs that are not as declared fail the step") {
     CHECK(message("echo '{" + good + ", \"rows\": 3, \"row\": 4}' > $LIFEBOAT_OUTPUTS") ==
           "'sh' left an output 'row' that is not declared (did you mean 'rows'?)");
     CHECK(message("echo '[1]' > $LIFEBOAT_OUTPUTS") == "the outputs of 'sh' are no JSON object");
+    CHECK(message("echo '{\"rows\": 3, \"at\": {\"x\": {\"secret\": \"pw\"}}}' > $LIFEBOAT_OUTPUTS") ==
+          "the outputs of 'sh' hold something that refers to a secret");
     CHECK(message("echo '{' > $LIFEBOAT_OUTPUTS")
               .starts_with("'sh' left outputs that cannot be read: '$LIFEBOAT_OUTPUTS' is not valid JSON at "));
     CHECK(message("ln -s /etc/passwd $LIFEBOAT_OUTPUTS") == "the outputs of 'sh' are no file that can be read");
