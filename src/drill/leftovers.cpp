@@ -61,6 +61,16 @@ bool is_ours(const fs::path& folder) {
     return ::lstat(folder.c_str(), &found) == 0 && S_ISDIR(found.st_mode) && found.st_uid == ::geteuid();
 }
 
+// Without its note nobody would know any more that it is a sandbox: when this is cut short, it can be called again.
+void remove_note_last(const fs::path& folder) {
+    std::vector<fs::path> content;
+    for (const auto& entry : fs::directory_iterator(folder))
+        if (entry.path().filename() != "drill.json") content.push_back(entry.path());
+    for (const fs::path& path : content)
+        remove_tree(path);
+    remove_tree(folder);
+}
+
 bool runner_is_alive(const Json& note) {
     const Json runner = note.value("runner", Json::object());
     return is_alive({.pid = runner.value("pid", 0),
@@ -99,7 +109,7 @@ std::vector<std::string> remove_sandbox(const fs::path& folder) {
     }
     for (const fs::path& server : servers)
         attempt(left, "the server in '" + server.string() + "'", [&server] { destroy_scratch_postgres(server); });
-    if (left.empty()) attempt(left, "the folder '" + folder.string() + "'", [&folder] { remove_tree(folder); });
+    if (left.empty()) attempt(left, "the folder '" + folder.string() + "'", [&folder] { remove_note_last(folder); });
     return left;
 }
 

@@ -132,7 +132,8 @@ std::string to_summary(const DrillResult& result) {
     if (result.depth == SweepDepth::sample) text += " (the sweeps are a sample)";
     text += "\n";
     if (!result.kept.empty())
-        text += "the sandbox stays in " + result.kept.string() + "; `lifeboat drill --cleanup` removes it\n";
+        text += "the sandbox stays in " + result.kept.string() + "\n`lifeboat history --site " +
+                (result.kept / "lifeboat.yaml").string() + "` shows its runs, `lifeboat drill --cleanup` removes it\n";
     return text;
 }
 
