@@ -8,24 +8,13 @@
 #include <sys/resource.h>
 
 #include "actions/authored.h"
+#include "base/sanitizer.h"
 #include "script/script.h"
 #include "world/files.h"
 
 namespace lifeboat {
 
 namespace {
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool sanitized = true;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-constexpr bool sanitized = true;
-#else
-constexpr bool sanitized = false;
-#endif
-#else
-constexpr bool sanitized = false;
-#endif
 
 constexpr rlim_t memory_limit = 512u << 20;
 constexpr rlim_t cpu_seconds = 60;
@@ -38,7 +27,7 @@ void set_limits() {
     limit(RLIMIT_CORE, 0, 0);
     limit(RLIMIT_CPU, cpu_seconds, cpu_seconds + 1);  // SIGXCPU at the first, SIGKILL at the second
     // sanitizers reserve far more address space than they use
-    if (!sanitized) limit(RLIMIT_AS, memory_limit, memory_limit);
+    if (!under_sanitizer) limit(RLIMIT_AS, memory_limit, memory_limit);
 }
 
 int run_from_stdin() {

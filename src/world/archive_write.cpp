@@ -22,16 +22,17 @@ namespace fs = std::filesystem;
 namespace {
 
 // Hashes and passes on what libarchive writes. No exception may cross libarchive: it is kept and thrown again behind
-// it.
+// it. libarchive is never told of a failure, since it leaks what it holds after one.
 struct Outlet {
     const ByteSink& sink;
     Sha256 digest;
     std::uint64_t size = 0;
     std::exception_ptr failure;
+    bool closed = false;  // what still comes is dropped
 
     static la_ssize_t take(struct archive* /*archive*/, void* outlet, const void* buffer, std::size_t length) {
         auto& self = *static_cast<Outlet*>(outlet);
-        if (self.failure) return -1;
+        if (self.failure || self.closed) return static_cast<la_ssize_t>(length);
         try {
             const std::span bytes{static_cast<const std::byte*>(buffer), length};
             self.digest.update(bytes);
@@ -39,7 +40,6 @@ struct Outlet {
             self.size += length;
         } catch (...) {
             self.failure = std::current_exception();
-            return -1;
         }
         return static_cast<la_ssize_t>(length);
     }
@@ -57,8 +57,8 @@ class TarWriter {
     }
 
     ~TarWriter() {
-        // Freeing a half-written archive would end it properly; what failed must not look whole.
-        if (!finished_) archive_write_fail(archive_.get());
+        // Freeing a half-written archive ends it properly; what failed must not look whole.
+        outlet_.closed = true;
     }
     TarWriter(const TarWriter&) = delete;
     TarWriter& operator=(const TarWriter&) = delete;
@@ -73,10 +73,7 @@ class TarWriter {
         return std::move(listing_);
     }
 
-    void finish() {
-        expect_ok(archive_write_close(archive_.get()), "end the archive");
-        finished_ = true;
-    }
+    void finish() { expect_ok(archive_write_close(archive_.get()), "end the archive"); }
 
   private:
     struct Free {
@@ -177,7 +174,6 @@ class TarWriter {
     Outlet& outlet_;
     const WorkControl& control_;
     std::unique_ptr<struct archive, Free> archive_;
-    bool finished_ = false;
     std::string root_;
     std::string prefix_;
     TreeListing listing_;
