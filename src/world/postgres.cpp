@@ -1,19 +1,18 @@
 #include "world/postgres.h"
 
-#include <cerrno>
+#include <algorithm>
 #include <condition_variable>
+#include <memory>
 #include <mutex>
 #include <thread>
 
-#include <arpa/inet.h>
 #include <libpq-fe.h>
-#include <netdb.h>
 #include <poll.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "base/json.h"
 #include "base/text.h"
+#include "world/name_lookup.h"
+#include "world/socket_wait.h"
 
 namespace lifeboat {
 
@@ -27,119 +26,9 @@ SteadyTime soon(Duration from_now) {
     return steady_now() + from_now;
 }
 
-// Readable once the token asks: lets one poll wait for a socket and for a stop.
-class StopSignal {
-  public:
-    explicit StopSignal(const std::stop_token& token)
-        : descriptor_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), callback_(token, Raise{descriptor_}) {
-        if (descriptor_ < 0) throw_errno("make an eventfd", errno);
-    }
-    ~StopSignal() {
-        if (descriptor_ >= 0) close(descriptor_);
-    }
-    StopSignal(const StopSignal&) = delete;
-    StopSignal& operator=(const StopSignal&) = delete;
-    int descriptor() const { return descriptor_; }
-
-  private:
-    struct Raise {
-        int descriptor;
-        void operator()() const noexcept {
-            const std::uint64_t one = 1;
-            [[maybe_unused]] const auto written = write(descriptor, &one, sizeof one);
-        }
-    };
-    int descriptor_;
-    std::stop_callback<Raise> callback_;  // after descriptor_: unregistered before it is closed
-};
-
-enum class Wake { ready, stopped, deadline };
-
-Wake wait_for(int socket, short events, const PostgresPatience& patience, SteadyTime deadline) {
-    if (patience.stop.stop_requested()) return Wake::stopped;
-    const StopSignal stop(patience.stop);
-    for (;;) {
-        const SteadyTime now = steady_now();
-        if (now >= deadline) return Wake::deadline;
-        int wait = -1;
-        if (deadline != SteadyTime::max()) {
-            const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - now).count();
-            wait = static_cast<int>(std::min<decltype(left)>(left, 3'600'000));
-        }
-        pollfd polled[2] = {{socket, events, 0}, {stop.descriptor(), POLLIN, 0}};
-        const int count = poll(polled, 2, wait);
-        if (count < 0 && errno != EINTR) throw_errno("wait for the server", errno);
-        if (count > 0 && polled[1].revents != 0) return Wake::stopped;
-        if (count > 0 && polled[0].revents != 0) return Wake::ready;
-    }
-}
-
-// The name's addresses, without ever blocking longer than the patience: the resolver itself knows no deadline.
-struct Resolution {
-    std::mutex mutex;
-    std::condition_variable_any changed;
-    bool done = false;
-    int failure = 0;
-    std::vector<std::string> addresses;
-};
-
-std::vector<std::string> addresses_of(const std::string& host, int flags, int& failure) {
-    addrinfo hints{};
-    hints.ai_socktype = SOCK_STREAM;
-    hints.ai_flags = flags;
-    addrinfo* found = nullptr;
-    failure = getaddrinfo(host.c_str(), nullptr, &hints, &found);
-    std::vector<std::string> addresses;
-    if (failure != 0) return addresses;
-    for (const addrinfo* each = found; each != nullptr; each = each->ai_next) {
-        char text[NI_MAXHOST];
-        if (getnameinfo(each->ai_addr, each->ai_addrlen, text, sizeof text, nullptr, 0, NI_NUMERICHOST) == 0) {
-            if (std::find(addresses.begin(), addresses.end(), text) == addresses.end()) addresses.emplace_back(text);
-        }
-    }
-    freeaddrinfo(found);
-    return addresses;
-}
-
 [[noreturn]] void throw_gave_up(Wake wake, const std::string& tried) {
     if (wake == Wake::stopped) throw Error{ErrorCode::cancelled, tried + ": asked to stop"};
     throw Error{ErrorCode::timed_out, tried + ": the time for it was over"};
-}
-
-std::vector<std::string> resolve(const std::string& host, const PostgresPatience& patience, SteadyTime deadline,
-                                 const std::string& tried) {
-    int failure = 0;
-    if (auto numeric = addresses_of(host, AI_NUMERICHOST, failure); !numeric.empty()) return numeric;
-
-    const auto shared = std::make_shared<Resolution>();
-    std::thread([shared, host] {
-        int result = 0;
-        auto addresses = addresses_of(host, AI_ADDRCONFIG, result);
-        // a machine with nothing but loopback has no "configured" address
-        if (addresses.empty()) addresses = addresses_of(host, 0, result);
-        const std::lock_guard lock(shared->mutex);
-        shared->addresses = std::move(addresses);
-        shared->failure = result;
-        shared->done = true;
-        shared->changed.notify_all();
-    }).detach();
-
-    std::unique_lock lock(shared->mutex);
-    const auto ended = [&shared] { return shared->done; };
-    if (deadline == SteadyTime::max()) {
-        shared->changed.wait(lock, patience.stop, ended);
-    } else {
-        shared->changed.wait_until(lock, patience.stop, deadline, ended);
-    }
-    if (!shared->done) {
-        if (patience.stop.stop_requested()) throw_gave_up(Wake::stopped, tried);
-        throw Error{ErrorCode::unreachable, tried + ": the name '" + host + "' was not resolved in time"};
-    }
-    if (shared->addresses.empty()) {
-        throw Error{ErrorCode::unreachable, tried + ": " + gai_strerror(shared->failure),
-                    "Check the resource's host and the name service of this machine."};
-    }
-    return shared->addresses;
 }
 
 std::string first_line(std::string_view text) {
@@ -181,7 +70,9 @@ struct PostgresConnection::Session {
 
     void open(const PostgresTarget& target);
     [[noreturn]] void throw_connect_failed(const PostgresTarget& target, const std::string& tried);
-    Wake wait(short events, SteadyTime deadline) { return wait_for(PQsocket(connection), events, patience, deadline); }
+    Wake wait(short events, SteadyTime deadline) {
+        return wait_for_socket(PQsocket(connection), events, patience.stop, deadline);
+    }
     [[noreturn]] void give_up(Wake wake, std::string_view what);
     void cancel_and_drain();
     void send_all(std::string_view what);
@@ -211,7 +102,7 @@ void PostgresConnection::Session::open(const PostgresTarget& target) {
     std::string hosts = target.host + "," + target.host;
     std::string addresses = ",";
     if (!local) {
-        const auto resolved = resolve(target.host, patience, deadline, tried);
+        const auto resolved = look_up_addresses(target.host, patience.stop, deadline, tried);
         addresses = join(resolved, ",");
         hosts = join(std::vector<std::string>(resolved.size(), target.host), ",");
     }
@@ -327,10 +218,9 @@ void PostgresConnection::Session::cancel_and_drain() {
         asked->changed.wait_for(lock, std::chrono::seconds(2), [&asked] { return asked->done; });
     }
     const SteadyTime deadline = soon(std::chrono::seconds(3));
-    const PostgresPatience unstoppable;
     for (;;) {
         while (PQisBusy(connection) != 0) {
-            const bool answered = wait_for(PQsocket(connection), POLLIN, unstoppable, deadline) == Wake::ready;
+            const bool answered = wait_for_socket(PQsocket(connection), POLLIN, {}, deadline) == Wake::ready;
             if (!answered || PQconsumeInput(connection) == 0) {
                 PQfinish(connection);
                 connection = nullptr;
@@ -345,7 +235,7 @@ void PostgresConnection::Session::cancel_and_drain() {
             int length = 0;
             while ((length = PQgetCopyData(connection, &row, 1)) > 0)
                 PQfreemem(row);
-            if (length == 0 && (wait_for(PQsocket(connection), POLLIN, unstoppable, deadline) != Wake::ready ||
+            if (length == 0 && (wait_for_socket(PQsocket(connection), POLLIN, {}, deadline) != Wake::ready ||
                                 PQconsumeInput(connection) == 0)) {
                 PQfinish(connection);
                 connection = nullptr;

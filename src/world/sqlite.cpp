@@ -1,95 +1,24 @@
 #include "world/sqlite.h"
 
-#include <cerrno>
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
-#include <optional>
 #include <thread>
-#include <tuple>
 
 #include <fcntl.h>
 #include <sqlite3.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/error.h"
-#include "base/sha256.h"
 #include "world/file_descriptor.h"
+#include "world/sqlite_state.h"
 
 namespace lifeboat {
 
 namespace fs = std::filesystem;
 
 namespace {
-
-ErrorCode code_of(int result) {
-    switch (result & 0xff) {
-        case SQLITE_CORRUPT:
-        case SQLITE_NOTADB:
-            return ErrorCode::corrupt;
-        case SQLITE_BUSY:
-        case SQLITE_LOCKED:
-            return ErrorCode::busy;
-        case SQLITE_FULL:
-            return ErrorCode::disk_full;
-        case SQLITE_PERM:
-        case SQLITE_AUTH:
-        case SQLITE_READONLY:
-            return ErrorCode::denied;
-        case SQLITE_CANTOPEN:
-            return ErrorCode::not_found;
-        case SQLITE_IOERR:
-            return ErrorCode::io_failed;
-        case SQLITE_NOMEM:
-        case SQLITE_TOOBIG:
-            return ErrorCode::limit_exceeded;
-        case SQLITE_INTERRUPT:
-            return ErrorCode::cancelled;
-        default:
-            return ErrorCode::sql_failed;
-    }
-}
-
-// What tells whether the files of a database were written to.
-using FileState = std::tuple<std::uint64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t>;
-std::optional<FileState> state_of(const fs::path& path) {
-    struct stat status {};
-    if (::stat(path.c_str(), &status) != 0) {
-        if (errno == ENOENT) return std::nullopt;
-        throw_errno("look at '" + path.string() + "'", errno);
-    }
-    return FileState{status.st_ino, status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec,
-                     status.st_ctim.tv_nsec};
-}
-
-fs::path companion(const fs::path& path, const std::string& suffix) {
-    fs::path result = path;
-    result += suffix;
-    return result;
-}
-
-std::vector<std::optional<FileState>> states_of(const fs::path& path) {
-    return {state_of(path), state_of(companion(path, "-wal")), state_of(companion(path, "-journal"))};
-}
-
-// The characters that mean something in an SQLite URI.
-std::string uri_of(const fs::path& path, std::string_view options) {
-    std::string uri = "file:";
-    for (const char c : fs::absolute(path).string()) {
-        if (c == '?' || c == '#' || c == '%') {
-            static constexpr std::string_view digits = "0123456789abcdef";
-            const auto byte = static_cast<unsigned char>(c);
-            uri += '%';
-            uri += digits[byte >> 4];
-            uri += digits[byte & 15];
-        } else {
-            uri += c;
-        }
-    }
-    return uri + std::string{options};
-}
 
 // While it lives, a stop request or the deadline interrupts the connection, again and again, since SQLite forgets an
 // interrupt that comes between two statements. It also reports progress as long as the working thread uses processor
@@ -153,49 +82,10 @@ class Interrupter {
     std::thread thread_;
 };
 
-}  // namespace
-
-struct SqliteDatabase::State {
-    fs::path path;    // as asked for
-    fs::path opened;  // the file itself or its private copy
-    std::optional<PrivateDirectory> copy;
-    std::vector<std::optional<FileState>> seen;  // of the original, when it was opened for a look
-    sqlite3* handle = nullptr;
-
-    ~State() { ::sqlite3_close_v2(handle); }
-
-    [[noreturn]] void fail(int result, const WorkControl& control, const std::string& tried) const {
-        if ((result & 0xff) == SQLITE_INTERRUPT) control.check();
-        const char* why = handle == nullptr ? ::sqlite3_errstr(result) : ::sqlite3_errmsg(handle);
-        throw Error{code_of(result), "cannot " + tried + " in '" + path.string() + "': " + why};
-    }
-
-    void open(const fs::path& file, int flags, std::string_view options) {
-        opened = file;
-        const int result =
-            ::sqlite3_open_v2(uri_of(file, options).c_str(), &handle,
-                              flags | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nullptr);
-        if (result != SQLITE_OK) {
-            const std::string why = handle == nullptr ? ::sqlite3_errstr(result) : ::sqlite3_errmsg(handle);
-            throw Error{code_of(result), "cannot open the database '" + path.string() + "': " + why};
-        }
-        ::sqlite3_busy_timeout(handle, 5000);
-        // No statement of a schema may call what an application registered, and no damaged page is trusted.
-        ::sqlite3_db_config(handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
-        ::sqlite3_db_config(handle, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
-    }
-};
-
-namespace {
-
 struct Finalize {
     void operator()(sqlite3_stmt* statement) const { ::sqlite3_finalize(statement); }
 };
 using Statement = std::unique_ptr<sqlite3_stmt, Finalize>;
-
-sqlite3_stmt* of(void* statement) {
-    return static_cast<sqlite3_stmt*>(statement);
-}
 
 int bind(sqlite3_stmt* statement, int place, const Json& value) {
     switch (value.type()) {
@@ -225,77 +115,6 @@ bool only_blanks(std::string_view text) {
 }
 
 }  // namespace
-
-// ---- rows
-
-int SqliteRow::columns() const {
-    return ::sqlite3_column_count(of(statement_));
-}
-
-std::string_view SqliteRow::name(int column) const {
-    const char* name = ::sqlite3_column_name(of(statement_), column);
-    return name == nullptr ? "" : name;
-}
-
-SqliteType SqliteRow::type(int column) const {
-    switch (::sqlite3_column_type(of(statement_), column)) {
-        case SQLITE_INTEGER:
-            return SqliteType::integer;
-        case SQLITE_FLOAT:
-            return SqliteType::real;
-        case SQLITE_TEXT:
-            return SqliteType::text;
-        case SQLITE_BLOB:
-            return SqliteType::blob;
-        default:
-            return SqliteType::null;
-    }
-}
-
-std::int64_t SqliteRow::integer(int column) const {
-    return ::sqlite3_column_int64(of(statement_), column);
-}
-
-double SqliteRow::real(int column) const {
-    return ::sqlite3_column_double(of(statement_), column);
-}
-
-std::string_view SqliteRow::bytes(int column) const {
-    const void* begin = ::sqlite3_column_blob(of(statement_), column);
-    if (begin == nullptr) return {};
-    return {static_cast<const char*>(begin), static_cast<std::size_t>(::sqlite3_column_bytes(of(statement_), column))};
-}
-
-Json SqliteRow::value(int column) const {
-    switch (type(column)) {
-        case SqliteType::null:
-            return nullptr;
-        case SqliteType::integer:
-            return integer(column);
-        case SqliteType::real:
-            return real(column);
-        case SqliteType::text:
-            return std::string{bytes(column)};
-        case SqliteType::blob: {
-            const auto blob = bytes(column);
-            return to_hex(std::span{reinterpret_cast<const std::uint8_t*>(blob.data()), blob.size()});
-        }
-    }
-    return nullptr;
-}
-
-Json to_json(const SqliteRows& rows) {
-    Json all = Json::array();
-    for (const auto& row : rows.rows) {
-        Json one = Json::object();
-        for (std::size_t i = 0; i < row.size(); ++i)
-            one[rows.columns[i]] = row[i];
-        all.push_back(std::move(one));
-    }
-    return all;
-}
-
-// ---- databases
 
 SqliteDatabase::SqliteDatabase(std::unique_ptr<State> state) : state_(std::move(state)) {}
 SqliteDatabase::~SqliteDatabase() = default;
@@ -441,179 +260,11 @@ void SqliteDatabase::map_into_memory() {
 }
 
 bool SqliteDatabase::still_as_opened() const {
-    return state_->copy || state_->seen.empty() || states_of(state_->path) == state_->seen;
+    return state_->copy || state_->seen.empty() || sqlite_file_states(state_->path) == state_->seen;
 }
 
 bool SqliteDatabase::is_copy() const {
     return state_->copy.has_value();
-}
-
-// ---- looks and copies
-
-const std::vector<std::string>& sqlite_companions() {
-    static const std::vector<std::string> suffixes{"-wal", "-shm", "-journal"};
-    return suffixes;
-}
-
-std::vector<fs::path> live_companions(const fs::path& path) {
-    std::vector<fs::path> live;
-    for (const auto* suffix : {"-wal", "-journal"}) {
-        const fs::path beside = companion(path, suffix);
-        const auto state = state_of(beside);
-        if (state && std::get<1>(*state) > 0) live.push_back(beside);
-    }
-    return live;
-}
-
-namespace {
-
-// Copies main file, -wal and -journal until none of them changed meanwhile.
-PrivateDirectory copy_while_still(const fs::path& path, const fs::path& private_folder, Bytes copy_limit,
-                                  const WorkControl& control) {
-    constexpr int attempts = 5;
-    for (int attempt = 1; attempt <= attempts; ++attempt) {
-        const auto before = states_of(path);
-        std::uint64_t size = 0;
-        for (const auto& state : before)
-            size += state ? static_cast<std::uint64_t>(std::get<1>(*state)) : 0;
-        if (size > copy_limit.count) {
-            throw Error{ErrorCode::limit_exceeded, "cannot look at '" + path.string() + "': " + to_human(Bytes{size}) +
-                                                       " would have to be copied first, more than " +
-                                                       to_human(copy_limit)};
-        }
-        PrivateDirectory folder{private_folder, "sqlite-"};
-        const fs::path copy = folder.path() / "database";
-        try {
-            copy_and_hash(path, copy, control);
-            if (before[1]) copy_and_hash(companion(path, "-wal"), companion(copy, "-wal"), control);
-            if (before[2]) copy_and_hash(companion(path, "-journal"), companion(copy, "-journal"), control);
-        } catch (const Error& error) {
-            if (error.code != ErrorCode::not_found || !state_of(path)) throw;
-            continue;  // a companion went away while it was copied
-        }
-        if (states_of(path) == before) return folder;
-    }
-    throw Error{ErrorCode::busy, "cannot look at '" + path.string() + "': it is being written to",
-                "Stop what writes to it, then try again."};
-}
-
-}  // namespace
-
-SqliteDatabase look_at_sqlite(const fs::path& path, const fs::path& private_folder, Bytes copy_limit,
-                              const WorkControl& control) {
-    auto state = std::make_unique<SqliteDatabase::State>();
-    state->path = path;
-    struct stat status {};
-    if (::stat(path.c_str(), &status) != 0) throw_errno("look at the database '" + path.string() + "'", errno);
-    if (!S_ISREG(status.st_mode)) throw Error{ErrorCode::corrupt, "'" + path.string() + "' is no file"};
-    if (::access(path.c_str(), R_OK) != 0) throw_errno("read the database '" + path.string() + "'", errno);
-    // An empty -wal says nothing, but opening beside it is not "nothing stands there": both cases copy.
-    const bool alone = !state_of(companion(path, "-wal")) && !state_of(companion(path, "-journal"));
-    if (alone) {
-        state->seen = states_of(path);
-        state->open(path, SQLITE_OPEN_READONLY, "?immutable=1");
-        ::sqlite3_exec(state->handle, "pragma cache_size = -65536", nullptr, nullptr, nullptr);
-    } else {
-        state->copy = copy_while_still(path, private_folder, copy_limit, control);
-        state->open(state->copy->path() / "database", SQLITE_OPEN_READWRITE, "");
-        ::sqlite3_exec(state->handle, "pragma mmap_size = 1099511627776", nullptr, nullptr, nullptr);
-    }
-    return SqliteDatabase{std::move(state)};
-}
-
-namespace {
-
-struct EndBackup {
-    void operator()(sqlite3_backup* backup) const { ::sqlite3_backup_finish(backup); }
-};
-
-void copy_pages(sqlite3* from, sqlite3* to, const std::string& names, const WorkControl& control) {
-    const std::unique_ptr<sqlite3_backup, EndBackup> backup{::sqlite3_backup_init(to, "main", from, "main")};
-    if (backup == nullptr) throw Error{code_of(::sqlite3_errcode(to)), "cannot " + names + ": " + ::sqlite3_errmsg(to)};
-    constexpr int pages = 1024;
-    const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-    int left = -1;
-    while (true) {
-        control.check();
-        const int result = ::sqlite3_backup_step(backup.get(), pages);
-        if (result == SQLITE_DONE) return;
-        const int remaining = ::sqlite3_backup_remaining(backup.get());
-        if (left >= 0 && remaining < left && control.moved)
-            control.moved(static_cast<std::uint64_t>(left - remaining) * 4096);
-        left = remaining;
-        if (result == SQLITE_OK) continue;
-        const int kind = result & 0xff;
-        if ((kind == SQLITE_BUSY || kind == SQLITE_LOCKED) && std::chrono::steady_clock::now() < give_up) {
-            ::sqlite3_sleep(50);
-            continue;
-        }
-        throw Error{code_of(result), "cannot " + names + ": " + ::sqlite3_errstr(result)};
-    }
-}
-
-// One snapshot for the whole copy; without it every write by somebody else would start the copy over. A busy writer
-// leaves only short gaps between its transactions, so the tries follow each other quickly.
-template <typename State>
-void begin_snapshot(const State& source, const WorkControl& control) {
-    ::sqlite3_busy_timeout(source.handle, 0);
-    const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-    while (true) {
-        control.check();
-        const int result =
-            ::sqlite3_exec(source.handle, "begin; select count(*) from sqlite_schema", nullptr, nullptr, nullptr);
-        if (result == SQLITE_OK) return;
-        const int kind = result & 0xff;
-        // a journal that a writer is just about to delete can look like one that a dead writer left
-        const bool passes = kind == SQLITE_BUSY || kind == SQLITE_LOCKED || result == SQLITE_READONLY_ROLLBACK;
-        if (!passes || std::chrono::steady_clock::now() > give_up) source.fail(result, control, "begin a copy");
-        ::sqlite3_exec(source.handle, "rollback", nullptr, nullptr, nullptr);
-        ::sqlite3_sleep(1);
-    }
-}
-
-}  // namespace
-
-HashedFile backup_sqlite(const fs::path& from, const fs::path& to, const fs::path& private_folder,
-                         const WorkControl& control) {
-    const std::string names = "copy the database '" + from.string() + "' to '" + to.string() + "'";
-    const bool in_use = !who_has_open(from).holders.empty();
-    std::unique_ptr<SqliteDatabase::State> source;
-    if (in_use) {
-        source = std::make_unique<SqliteDatabase::State>();
-        source->path = from;
-        source->open(from, SQLITE_OPEN_READONLY, "");
-        begin_snapshot(*source, control);
-    } else {
-        source = std::move(look_at_sqlite(from, private_folder, {UINT64_MAX}, control).state_);
-    }
-    const FileDescriptor file{::open(to.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600)};
-    if (!file) throw_errno("make '" + to.string() + "'", errno);
-    try {
-        {
-            SqliteDatabase::State target;
-            target.path = to;
-            target.open(to, SQLITE_OPEN_READWRITE, "");
-            ::sqlite3_db_config(target.handle, SQLITE_DBCONFIG_DEFENSIVE, 0, nullptr);
-            ::sqlite3_exec(target.handle,
-                           "pragma locking_mode = exclusive; pragma journal_mode = off; pragma synchronous = off",
-                           nullptr, nullptr, nullptr);
-            copy_pages(source->handle, target.handle, names, control);
-        }
-        if (!source->copy && !source->seen.empty() && states_of(from) != source->seen) {
-            throw Error{ErrorCode::busy, "cannot " + names + ": it was written to meanwhile",
-                        "Stop what writes to it, then try again."};
-        }
-        for (const auto& suffix : sqlite_companions())
-            ::unlink(companion(to, suffix).c_str());
-        if (::fsync(file.get()) != 0) throw_errno("sync '" + to.string() + "'", errno);
-        sync_directory(to.parent_path().empty() ? fs::path{"."} : to.parent_path());
-        return hash_file(to, control);
-    } catch (const Error&) {
-        ::unlink(to.c_str());
-        for (const auto& suffix : sqlite_companions())
-            ::unlink(companion(to, suffix).c_str());
-        throw;
-    }
 }
 
 }  // namespace lifeboat
