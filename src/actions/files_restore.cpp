@@ -207,52 +207,18 @@ class RestoreFiles final : public Action {
     }
 
     ProbeResult probe(const Intent& intent, const Notes& notes, Context&) const override {
-        using Answer = ProbeResult::Answer;
         const FilesSwap swap = files_swap_from_json(intent.at("swap"));
-        const std::string live = "'" + swap.live.string() + "'";
-        switch (phase_of(swap)) {
-            case SwapPhase::before:
-                return {.answer = Answer::not_done,
-                        .evidence = swap.old ? live + " is still the old one" : live + " still does not exist"};
-            case SwapPhase::away:
-                return {.answer = Answer::not_done,
-                        .evidence = "nothing is at " + live + ", the old one is at '" + swap.kept.string() + "'"};
-            case SwapPhase::done: {
-                const auto note = notes.find("fresh");
-                if (note == notes.end()) {
-                    return {.answer = swap.old ? Answer::cannot_tell : Answer::not_done,
-                            .evidence = "at " + live + " is something that this step did not make"};
-                }
-                const auto there = identity_of(swap.live);
-                if (!there || !same_object(*there, file_identity_from_json(note->second.at("identity")))) {
-                    return {.answer = Answer::cannot_tell,
-                            .evidence = live + " is neither the old one nor what was staged"};
-                }
-                return {.answer = Answer::done,
-                        .outputs = outputs(swap, note->second),
-                        .evidence = live + " is what was staged"};
-            }
-            case SwapPhase::foreign:
-                return {.answer = Answer::cannot_tell,
-                        .evidence = live + " is not the old one, and the old one is not kept"};
-        }
-        return {};
+        return probe_swap(swap, notes, [&swap](const Json& fresh) { return outputs(swap, fresh); });
     }
 
     std::string undo(const Intent& intent, const Notes& notes, Context&) const override {
         const FilesSwap swap = files_swap_from_json(intent.at("swap"));
-        std::optional<FileIdentity> fresh;
-        if (const auto note = notes.find("fresh"); note != notes.end())
-            fresh = file_identity_from_json(note->second.at("identity"));
+        const std::optional<FileIdentity> fresh = fresh_of(notes);
         const SwapPhase found = phase_of(swap);
         bool moved = false;
         while (step_back(swap, fresh))
             moved = true;
-        if (!moved) return {};
-        if (found == SwapPhase::before || (!swap.old && !fresh))
-            return "removed the unfinished copy beside '" + swap.live.string() + "'";
-        return swap.old ? "put back '" + swap.live.string() + "'"
-                        : "removed '" + swap.live.string() + "', which was not there before";
+        return moved ? told_undo(swap, found, fresh) : "";
     }
 
   private:
@@ -289,8 +255,7 @@ class RestoreFiles final : public Action {
     // The swap did not take place: what was staged goes, under whichever of its two names.
     static void discard(const FilesSwap& swap, const FileIdentity& fresh) {
         for (const auto& path : {swap.staged, swap.kept}) {
-            const auto there = identity_of(path);
-            if (there && same_object(*there, fresh)) remove_tree(path);
+            if (is_at(path, fresh)) remove_tree(path);
         }
     }
 

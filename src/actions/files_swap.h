@@ -5,10 +5,12 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 
 #include "base/json.h"
+#include "engine/action.h"
 #include "world/files.h"
 
 namespace lifeboat {
@@ -37,5 +39,19 @@ bool step_forward(const FilesSwap& swap);
 // `done` is only undone when what is live is `fresh` (the identity noted before the swap). Throws Error{moved}
 // otherwise.
 bool step_back(const FilesSwap& swap, const std::optional<FileIdentity>& fresh);
+
+// For deeds that note what they staged as "fresh", with its "identity", right before the swap.
+std::optional<FileIdentity> fresh_of(const Notes& notes);
+// `outputs` makes them from that note, when the swap turns out to be done.
+ProbeResult probe_swap(const FilesSwap& swap, const Notes& notes,
+                       const std::function<Outputs(const Json& fresh)>& outputs);
+// What an undo that moved something tells of it; `found` is where the swap stood before.
+std::string told_undo(const FilesSwap& swap, SwapPhase found, const std::optional<FileIdentity>& fresh);
+
+// Whether what is at `path` is the object `wanted`.
+bool is_at(const std::filesystem::path& path, const std::optional<FileIdentity>& wanted);
+[[noreturn]] void refuse_foreign(const FilesSwap& swap);
+// What is live is another one than `fresh`: Error{moved}.
+[[noreturn]] void refuse_stranger(const FilesSwap& swap);
 
 }  // namespace lifeboat

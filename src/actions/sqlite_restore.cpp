@@ -126,10 +126,10 @@ class RestoreSqlite final : public Action {
             throw Error{ErrorCode::refused, "'" + live.string() + "' is no file"};
         const fs::path source = source_of(resource, live, context);
         require_quiet(source);
-        const SqliteSwap swap{.live = live,
-                              .staged = staged_beside(live, context),
-                              .kept = kept_beside(live, context),
-                              .old = identity_of(live)};
+        const FilesSwap swap{.live = live,
+                             .staged = staged_beside(live, context),
+                             .kept = kept_beside(live, context),
+                             .old = identity_of(live)};
         if (!kept_files(swap).empty()) {
             throw Error{
                 ErrorCode::already_exists,
@@ -141,7 +141,7 @@ class RestoreSqlite final : public Action {
     }
 
     Outputs run(const Intent& intent, Context& context) const override {
-        const SqliteSwap swap = sqlite_swap_from_json(intent.at("swap"));
+        const FilesSwap swap = files_swap_from_json(intent.at("swap"));
         const fs::path source = intent.at("source").get<std::string>();
         const SwapPhase found = phase_of(swap);
         switch (found) {
@@ -154,7 +154,7 @@ class RestoreSqlite final : public Action {
             case SwapPhase::done:
                 return outputs_of_finished(swap, source, context);
             case SwapPhase::foreign:
-                step_forward(swap);  // throws
+                step_database_forward(swap);  // throws
         }
         require_quiet(source);
         const HashedFile staged = stage(swap, source, context);
@@ -170,44 +170,14 @@ class RestoreSqlite final : public Action {
     }
 
     ProbeResult probe(const Intent& intent, const Notes& notes, Context&) const override {
-        using Answer = ProbeResult::Answer;
-        const SqliteSwap swap = sqlite_swap_from_json(intent.at("swap"));
-        const std::string live = "'" + swap.live.string() + "'";
-        switch (phase_of(swap)) {
-            case SwapPhase::before:
-                return {.answer = Answer::not_done,
-                        .evidence = swap.old ? live + " is still the old database" : live + " still does not exist"};
-            case SwapPhase::away:
-                return {.answer = Answer::not_done,
-                        .evidence = "nothing is at " + live + ", the old database is at '" + swap.kept.string() + "'"};
-            case SwapPhase::done: {
-                const auto note = notes.find("fresh");
-                if (note == notes.end()) {
-                    return {.answer = swap.old ? Answer::cannot_tell : Answer::not_done,
-                            .evidence = "at " + live + " is a database that this step did not make"};
-                }
-                const auto there = identity_of(swap.live);
-                if (!there || !same_object(*there, file_identity_from_json(note->second.at("identity")))) {
-                    return {.answer = Answer::cannot_tell,
-                            .evidence = live + " is neither the old database nor the staged one"};
-                }
-                return {.answer = Answer::done,
-                        .outputs = outputs(swap, note->second),
-                        .evidence = live + " is the staged database"};
-            }
-            case SwapPhase::foreign:
-                return {.answer = Answer::cannot_tell,
-                        .evidence = live + " is not the old database, and the old one is not kept"};
-        }
-        return {};
+        const FilesSwap swap = files_swap_from_json(intent.at("swap"));
+        return probe_swap(swap, notes, [&swap](const Json& fresh) { return outputs(swap, fresh); });
     }
 
     std::string undo(const Intent& intent, const Notes& notes, Context&) const override {
-        const SqliteSwap swap = sqlite_swap_from_json(intent.at("swap"));
-        std::optional<FileIdentity> fresh;
+        const FilesSwap swap = files_swap_from_json(intent.at("swap"));
+        const std::optional<FileIdentity> fresh = fresh_of(notes);
         Companions companions;
-        if (const auto note = notes.find("fresh"); note != notes.end())
-            fresh = file_identity_from_json(note->second.at("identity"));
         if (const auto note = notes.find("companions"); note != notes.end())
             companions = companions_from_json(note->second);
         const SwapPhase found = phase_of(swap);
@@ -215,13 +185,9 @@ class RestoreSqlite final : public Action {
         // Nothing was moved yet: whatever stands beside is the live database's own.
         if (found == SwapPhase::before && !notes.contains("companions")) companions = companions_of(swap.live);
         bool moved = false;
-        while (step_back(swap, fresh, companions))
+        while (step_database_back(swap, fresh, companions))
             moved = true;
-        if (!moved) return {};
-        if (found == SwapPhase::before || (!swap.old && !fresh))
-            return "removed the unfinished copy beside '" + swap.live.string() + "'";
-        return swap.old ? "put back the database '" + swap.live.string() + "'"
-                        : "removed the database '" + swap.live.string() + "', which was not there before";
+        return moved ? told_undo(swap, found, fresh) : "";
     }
 
   private:
@@ -255,7 +221,7 @@ class RestoreSqlite final : public Action {
                     "the file."};
     }
 
-    HashedFile stage(const SqliteSwap& swap, const fs::path& source, const Context& context) const {
+    HashedFile stage(const FilesSwap& swap, const fs::path& source, const Context& context) const {
         remove_tree(swap.staged);
         const std::uint64_t size = fs::file_size(source);
         try {
@@ -285,7 +251,7 @@ class RestoreSqlite final : public Action {
         }
     }
 
-    static fs::path owner_model(const SqliteSwap& swap, const fs::path& source) {
+    static fs::path owner_model(const FilesSwap& swap, const fs::path& source) {
         if (identity_of(swap.live)) return swap.live;
         return identity_of(swap.kept) ? swap.kept : source;
     }
@@ -315,10 +281,10 @@ class RestoreSqlite final : public Action {
         }
     }
 
-    static void put_in_place(const SqliteSwap& swap, SwapPhase found) {
+    static void put_in_place(const FilesSwap& swap, SwapPhase found) {
         try {
             bool first = found == SwapPhase::before && swap.old;
-            while (step_forward(swap)) {
+            while (step_database_forward(swap)) {
                 if (!std::exchange(first, false)) continue;
                 // Somebody may have opened it between the look and the move; now that the name is gone nobody else can.
                 try {
@@ -335,7 +301,7 @@ class RestoreSqlite final : public Action {
     }
 
     // An attempt before this one got as far as the swap and was cut.
-    static Outputs outputs_of_finished(const SqliteSwap& swap, const fs::path& source, const Context& context) {
+    static Outputs outputs_of_finished(const FilesSwap& swap, const fs::path& source, const Context& context) {
         const WorkControl control = paced(context, "comparing '" + swap.live.string() + "' with its source");
         const HashedFile live = hash_file(swap.live, control);
         if (live.sha256 != hash_file(source, control).sha256) {
@@ -346,7 +312,7 @@ class RestoreSqlite final : public Action {
                        {{"digest", live.sha256}, {"bytes", live.size}, {"swapped_at", to_text(context.clock->now())}});
     }
 
-    static Outputs outputs(const SqliteSwap& swap, const Json& facts) {
+    static Outputs outputs(const FilesSwap& swap, const Json& facts) {
         Json kept = Json::array();
         for (const auto& file : kept_files(swap))
             kept.push_back(kept_file(file));

@@ -16,33 +16,24 @@
 
 namespace lifeboat {
 
-struct SqliteSwap {
-    std::filesystem::path live;
-    std::filesystem::path staged;
-    std::filesystem::path kept;
-    std::optional<FileIdentity> old;  // of the main file when the deed was prepared; nothing: there was none
-};
-Json to_json(const SqliteSwap& swap);
-SqliteSwap sqlite_swap_from_json(const Json& value);
-
 // Suffix → identity.
 using Companions = std::map<std::string, FileIdentity>;
 Companions companions_of(const std::filesystem::path& database);
 Json to_json(const Companions& companions);
 Companions companions_from_json(const Json& value);
 
-// As of a file (files_swap.h), by the main file alone: it leaves first and comes back last.
-SwapPhase phase_of(const SqliteSwap& swap);
+// Where a swap stands is told as for a file (phase_of), by the main file alone: it leaves first and comes back last.
 
 // The next single move towards `done`; false when there is none. Throws Error{moved} when `foreign`,
 // Error{already_exists} when somebody made a new database in between.
-bool step_forward(const SqliteSwap& swap);
+bool step_database_forward(const FilesSwap& swap);
 // The next single move towards `before`, in which nothing staged or kept is left; false when there is none. `done` is
 // only undone when what is live is `fresh`; companions beside it that are not among `old_companions` (as noted before
 // the swap) belong to the restored database and go with it.
-bool step_back(const SqliteSwap& swap, const std::optional<FileIdentity>& fresh, const Companions& old_companions);
+bool step_database_back(const FilesSwap& swap, const std::optional<FileIdentity>& fresh,
+                        const Companions& old_companions);
 
 // What is kept now: main file and companions.
-std::vector<std::filesystem::path> kept_files(const SqliteSwap& swap);
+std::vector<std::filesystem::path> kept_files(const FilesSwap& swap);
 
 }  // namespace lifeboat

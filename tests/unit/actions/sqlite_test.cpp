@@ -123,7 +123,7 @@ TEST_CASE("R27 a leftover -wal does not undo an SQLite restore, and the old data
     CHECK(probed.answer == Answer::done);
     CHECK(probed.outputs == outputs);
 
-    CHECK(deed.undo() == "put back the database '" + shop.live().string() + "'");
+    CHECK(deed.undo() == "put back '" + shop.live().string() + "'");
     CHECK(list_tree(shop.root / "data") == shop.before);
     CHECK(shop.rows(shop.live()) == 5000);
     CHECK(deed.undo().empty());
@@ -146,7 +146,7 @@ TEST_CASE(
     Shop shop;
     Deed deed{shop.world, shop.list, "sqlite.restore", shop.restoring()};
     deed.prepare();
-    const SqliteSwap swap = sqlite_swap_from_json(deed.intent.at("swap"));
+    const FilesSwap swap = files_swap_from_json(deed.intent.at("swap"));
     if (killed_after < 0) {
         write_text(swap.staged, "half of i");  // while it was being staged
     } else {
@@ -157,8 +157,8 @@ TEST_CASE(
                                {"bytes", staged.size},
                                {"swapped_at", "2026-01-01T00:00:00.000000Z"}};
         for (int i = 0; i < killed_after; ++i)
-            CHECK(step_forward(swap));
-        CHECK(step_forward(SqliteSwap{swap}) == (killed_after < 4));  // one more, then as if that one were the kill
+            CHECK(step_database_forward(swap));
+        CHECK(step_database_forward(swap) == (killed_after < 4));  // one more, then as if that one were the kill
     }
     const int moves = killed_after < 0 ? 0 : std::min(killed_after + 1, 4);
     CHECK(deed.probe().answer == (moves == 4 ? Answer::done : Answer::not_done));
@@ -189,11 +189,11 @@ TEST_CASE(
     // Somebody used the restored database before it was decided to go back.
     write_and_crash(shop.live(), "pragma journal_mode = wal; delete from orders where id > 10");
     REQUIRE(identity_of(shop.live().string() + "-wal"));
-    const SqliteSwap swap = sqlite_swap_from_json(deed.intent.at("swap"));
+    const FilesSwap swap = files_swap_from_json(deed.intent.at("swap"));
     const FileIdentity fresh = file_identity_from_json(deed.notes.at("fresh").at("identity"));
     const Companions companions = companions_from_json(deed.notes.at("companions"));
     for (int i = 0; i < killed_after; ++i)
-        CHECK(step_back(swap, fresh, companions));
+        CHECK(step_database_back(swap, fresh, companions));
     if (restore_again && killed_after > 0) {
         deed.run();
         CHECK(shop.rows(shop.live()) == 1000);

@@ -1,3 +1,4 @@
+// What a runbook's author brings along as a step: `run:` and `lua:`.
 #include "actions/authored.h"
 #include "actions/basic.h"
 #include "base/text.h"
@@ -5,6 +6,17 @@
 namespace lifeboat {
 
 namespace {
+
+// What both take beside what is theirs.
+std::vector<ParameterSpec> with_authored_parameters(std::vector<ParameterSpec> own) {
+    own.push_back({.name = "outputs",
+                   .type = ValueType::map,
+                   .doc = "Name and type of each output that it leaves.",
+                   .default_value = Json::object()});
+    own.push_back({.name = "undo", .type = ValueType::map, .doc = "What puts back what it did."});
+    own.push_back({.name = "probe", .type = ValueType::map, .doc = "What tells whether it was done."});
+    return own;
+}
 
 const ActionSpec& run_spec() {
     static const ActionSpec spec{
@@ -18,23 +30,18 @@ const ActionSpec& run_spec() {
             "It succeeds with exit code 0. At the deadline its whole process group is ended. Its undo "
             "is the program under `undo`. Its probe is the one under `probe`: exit code 0 means done "
             "(with the outputs), 1 not done, anything else that it cannot tell.",
-        .parameters = {{.name = "argv",
-                        .type = ValueType::list,
-                        .doc = "The program and its arguments.",
-                        .required = true,
-                        .element = ValueType::text},
-                       {.name = "environment",
-                        .type = ValueType::map,
-                        .doc = "Variables that the program sees beside the usual ones.",
-                        .default_value = Json::object(),
-                        .may_be_secret = true},
-                       {.name = "folder", .type = ValueType::path, .doc = "The folder it works in; without it: /."},
-                       {.name = "outputs",
-                        .type = ValueType::map,
-                        .doc = "Name and type of each output that it leaves.",
-                        .default_value = Json::object()},
-                       {.name = "undo", .type = ValueType::map, .doc = "What puts back what it did."},
-                       {.name = "probe", .type = ValueType::map, .doc = "What tells whether it was done."}},
+        .parameters = with_authored_parameters(
+            {{.name = "argv",
+              .type = ValueType::list,
+              .doc = "The program and its arguments.",
+              .required = true,
+              .element = ValueType::text},
+             {.name = "environment",
+              .type = ValueType::map,
+              .doc = "Variables that the program sees beside the usual ones.",
+              .default_value = Json::object(),
+              .may_be_secret = true},
+             {.name = "folder", .type = ValueType::path, .doc = "The folder it works in; without it: /."}}),
         .effect = Effect::read,
         .errors = {{.code = ErrorCode::program_missing, .nothing_done = true},
                    {.code = ErrorCode::refused, .nothing_done = true},
@@ -55,10 +62,46 @@ const ActionSpec& run_spec() {
     return spec;
 }
 
-class Run final : public Action {
+const ActionSpec& lua_spec() {
+    static const ActionSpec spec{
+        .name = "lua",
+        .summary = "Run a Lua script",
+        .doc =
+            "Runs a script from below scripts/ in a child process of its own with limits of memory "
+            "and CPU time. It reads `arguments` and `run` (id, step, attempt, drill, "
+            "idempotency_key), writes lines with `log(text)`, fills the table `outputs`, and gives up "
+            "with `fail(text)`; it reaches neither files nor programs nor the network. Its undo is "
+            "the script or program under `undo`. Its probe is the one under `probe`: a script sets "
+            "`outputs.done` to true or false, a program ends with 0 or 1.",
+        .parameters = with_authored_parameters(
+            {{.name = "script", .type = ValueType::path, .doc = "The script's path below scripts/.", .required = true},
+             {.name = "arguments",
+              .type = ValueType::map,
+              .doc = "What the script sees as `arguments`.",
+              .default_value = Json::object()}}),
+        .effect = Effect::read,
+        .errors = {{.code = ErrorCode::not_found, .nothing_done = true},
+                   {.code = ErrorCode::script_failed},
+                   {.code = ErrorCode::limit_exceeded},
+                   {.code = ErrorCode::check_failed},
+                   {.code = ErrorCode::child_failed},
+                   {.code = ErrorCode::timed_out},
+                   {.code = ErrorCode::cancelled}},
+        .example =
+            "- id: choose\n"
+            "  lua: choose-window.lua\n"
+            "  with: {orders: \"${{ steps.count.outputs.rows }}\"}\n"
+            "  effect: read\n"
+            "  outputs: {window: duration}\n",
+    };
+    return spec;
+}
+
+// Both are what the author wrote: the intent says so, and the child of a deed may be of either kind.
+class AuthoredAction final : public Action {
   public:
-    explicit Run(const ActionWorld& world) : world_(world) {}
-    const ActionSpec& spec() const override { return run_spec(); }
+    AuthoredAction(const ActionWorld& world, const ActionSpec& spec) : world_(world), spec_(spec) {}
+    const ActionSpec& spec() const override { return spec_; }
 
     Survey survey(Context& context) const override {
         Survey survey;
@@ -108,12 +151,17 @@ class Run final : public Action {
     }
 
     const ActionWorld& world_;
+    const ActionSpec& spec_;
 };
 
 }  // namespace
 
 std::unique_ptr<Action> run_action(const ActionWorld& world) {
-    return std::make_unique<Run>(world);
+    return std::make_unique<AuthoredAction>(world, run_spec());
+}
+
+std::unique_ptr<Action> lua_action(const ActionWorld& world) {
+    return std::make_unique<AuthoredAction>(world, lua_spec());
 }
 
 }  // namespace lifeboat
