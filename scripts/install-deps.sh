@@ -8,7 +8,7 @@ build="g++ cmake ninja-build pkg-config ccache git ca-certificates
 run="postgresql-client-15"
 # the cluster that Debian makes by default is not wanted: tests make their own, throw-away ones
 tests="postgresql-15 postgresql-contrib clang-14 libclang-rt-14-dev clang-tidy-16 clang-format-14 python3 python3-jsonschema strace
- libxml2-utils procps util-linux iproute2 ansible-core"
+ libxml2-utils procps util-linux iproute2 faketime ansible-core"
 
 packages="$build $run"
 [ "${1:-}" = --build-only ] || packages="$packages $tests"
