@@ -69,7 +69,7 @@ with throw_away_folder() as folder:
         approved = json.loads((folder / "approved.json").read_text())
         check("postgres system" in json.dumps(approved["targets"]), "R4 it holds the server's own identity", approved["targets"])
         port = server.port
-            check("database shop" in json.dumps(approved["targets"]), "R4 and the database's name")
+        check("database shop" in json.dumps(approved["targets"]), "R4 and the database's name")
     with Postgres(folder / "second", "test-of-lifeboat", settings=(("log_statement", "all"), ("port", port))) as other:
         other.port = port
         other.sql("postgres", "create database shop")
