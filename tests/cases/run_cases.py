@@ -12,6 +12,7 @@ import difflib
 import os
 import pathlib
 import re
+import secrets
 import shutil
 import signal
 import socket
@@ -32,6 +33,7 @@ RULES = [
     (re.compile(r"\b[0-9a-f]{12,63}\b"), "<hex>"),
     (re.compile(r"\bprocess(?: group)? \d+\b"), "process <pid>"),
     (re.compile(r"\b(?:\d+d )?(?:\d+h )?(?:\d+m )?\d+(?:\.\d+)?(?:µs|us|ms|s)\b"), "<duration>"),
+    (re.compile(r"\b\d+ ms\b"), "<duration>"),
     (re.compile(r'("(?:[a-z_]*seconds|pid|start_ticks|free_bytes)": )-?\d+(?:\.\d+)?(?:e-?\d+)?'), r"\1<number>"),
     (re.compile(r"\d+(?:\.\d+)? [KMGT]iB free"), "<size> free"),
     (re.compile(r"(?<=\S)[ \t]{2,}(?=\S)"), "  "),
@@ -64,7 +66,9 @@ def clean_environment(folder):
 
 
 def run(case):
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="lifeboat-case-"))
+    # a name that no report has to escape
+    folder = pathlib.Path(tempfile.gettempdir()) / f"lifeboat-case-{secrets.token_hex(8)}"
+    folder.mkdir(mode=0o700)
     try:
         (folder / "home").mkdir()
         work = folder / "work"
