@@ -196,7 +196,7 @@ TEST_CASE("R1 a restore killed for real before the swap leaves the live folder a
     CHECK(list_tree(shop.root / "etc") == shop.before);
 }
 
-TEST_CASE("a target that somebody replaced since the step was prepared is left alone") {
+TEST_CASE("R4 a target that somebody replaced since the step was prepared is left alone") {
     Shop shop;
     Deed deed{shop.world, shop.list, "files.restore", shop.restoring("good")};
     deed.prepare();

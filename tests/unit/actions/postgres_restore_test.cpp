@@ -318,7 +318,7 @@ TEST_CASE("R25 a sequence behind its column is a finding") {
     undo(world, attempt, dump);
 }
 
-TEST_CASE("a load that fails leaves the live database alone, and its remains go with the undo") {
+TEST_CASE("R1 a load that fails leaves the live database alone, and its remains go with the undo") {
     PostgresWorld world;
     world.fill(10);
     const std::string truth = world.fingerprint("shop");

@@ -150,7 +150,7 @@ TEST_CASE("a swap works when the live database is missing") {
     CHECK(swap.undo(intent, scene.notes, context).empty());
 }
 
-TEST_CASE("wherever a swap is killed, its probe tells the truth, and it can be run again or undone") {
+TEST_CASE("R1 wherever a swap is killed, its probe tells the truth, and it can be run again or undone") {
     // what the swap does, one committed change after the other
     const std::vector<std::string> moves{
         "ALTER DATABASE staged OWNER TO owner",

@@ -294,7 +294,7 @@ TEST_CASE("a database that is missing is made, and a -wal that it left cannot re
     CHECK(list_tree(shop.root / "data") == before);
 }
 
-TEST_CASE("a database that somebody replaced since the step was prepared is left alone") {
+TEST_CASE("R4 a database that somebody replaced since the step was prepared is left alone") {
     Shop shop;
     Deed deed{shop.world, shop.list, "sqlite.restore", shop.restoring()};
     deed.prepare();

@@ -80,7 +80,7 @@ TEST_CASE("a record of an unknown type, or without a field, is damage and not a 
     CHECK(refused({{"type", "run_ended"}, {"verdict", "splendid"}}) == "journal_damaged");
 }
 
-TEST_CASE("a fold refuses a journal that does not fit its plan") {
+TEST_CASE("R13 a fold refuses a journal that does not fit its plan") {
     const Plan plan = testing::plan_of({testing::step("one", Effect::read)});
     RunState state = initial_state(plan);
     CHECK_THROWS_AS(apply(state, plan, {.seq = 1, .at = testing::at(0), .body = AttemptStarted{}}), Error);

@@ -11,7 +11,7 @@ using testing::Stage;
 using testing::step;
 using Story = std::vector<std::string>;
 
-TEST_CASE("a run of two steps writes the intent before the act and the outcome before the next") {
+TEST_CASE("R13 a run of two steps writes the intent before the act and the outcome before the next") {
     const Plan plan = plan_of({step("look", Effect::read), step("swap", Effect::change, {0})});
     Stage stage;
     stage.cast["look"];
@@ -177,7 +177,7 @@ TEST_CASE("a fallback's result becomes the step's") {
     CHECK(state.steps[0].outputs == Json{{"path", "/b"}});
 }
 
-TEST_CASE("a moved world pauses before anything is done, and a resume looks again") {
+TEST_CASE("R4 a moved world pauses before anything is done, and a resume looks again") {
     const Plan plan = plan_of({step("swap", Effect::change)});
     Stage stage;
     int looks = 0;

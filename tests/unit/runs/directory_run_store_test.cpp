@@ -29,7 +29,7 @@ std::string message_of(const std::function<void()>& act) {
 
 }  // namespace
 
-TEST_CASE("a new run has its plan, runbook, scripts and an empty journal, for its owner alone") {
+TEST_CASE("R11 a new run has its plan, runbook, scripts and an empty journal, for its owner alone") {
     const sample::Folder folder;
     const sample::HandClock clock;
     DirectoryRunStore store{folder.path / "state", clock};
@@ -74,7 +74,7 @@ TEST_CASE("a script of a plan cannot be put outside the run") {
     CHECK(store.list().empty());
 }
 
-TEST_CASE("what was appended is read back and folds to the same state") {
+TEST_CASE("R13 what was appended is read back and folds to the same state") {
     const sample::Folder folder;
     const sample::HandClock clock;
     DirectoryRunStore store{folder.path, clock};

@@ -190,7 +190,7 @@ TEST_CASE("a damaged record in the middle names its line") {
     }
 }
 
-TEST_CASE("records are appended in their order only") {
+TEST_CASE("R13 records are appended in their order only") {
     const sample::Folder folder;
     const auto path = folder.path / "journal.jsonl";
     write_sample(path);

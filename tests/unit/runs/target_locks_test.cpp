@@ -149,7 +149,7 @@ TEST_CASE("R14 the wall clock decides nothing") {
     }
 }
 
-TEST_CASE("an unfinished run keeps its targets closed to others until its claims are released") {
+TEST_CASE("R2 an unfinished run keeps its targets closed to others until its claims are released") {
     World world;
     const std::string first = world.begin();
     const std::string second = world.begin();
