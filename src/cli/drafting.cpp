@@ -1,5 +1,7 @@
 #include "cli/drafting.h"
 
+#include <algorithm>
+
 #include "base/text.h"
 #include "cli/loading.h"
 #include "cli/places.h"
@@ -96,6 +98,11 @@ Planned plan_for(const Call& call, Session& session) {
 
 void show_plan(Session& session, const Planned& planned) {
     session.terminal.output(plan_text(planned.plan, session.terminal.output_style()));
+}
+
+bool is_blocked(const Planned& planned) {
+    return std::any_of(planned.plan.findings.begin(), planned.plan.findings.end(),
+                       [](const Finding& finding) { return finding.kind == FindingKind::blocker; });
 }
 
 void refuse_blockers(const Planned& planned) {

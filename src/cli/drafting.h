@@ -24,6 +24,7 @@ Planned plan_for(const Call& call, Session& session);
 Plan look(Session& session, const Hands& hands, Draft draft, const std::filesystem::path& state);
 
 void show_plan(Session& session, const Planned& planned);
+bool is_blocked(const Planned& planned);
 // Throws Error{refused} when preflight found a blocker.
 void refuse_blockers(const Planned& planned);
 

@@ -1,5 +1,6 @@
 #include "base/text.h"
 #include "cli/drafting.h"
+#include "cli/exit_code.h"
 #include "cli/places.h"
 #include "cli/verb.h"
 
@@ -11,6 +12,8 @@ int plan(const Call& call, Session& session) {
     const Planned planned = plan_for(call, session);
     if (session.json) {
         session.terminal.output(to_pretty_text(to_json(planned.plan)) + "\n");
+        // the blockers stand among its findings, and an error would be a second document
+        if (is_blocked(planned)) return exit_code(ErrorCode::refused);
     } else {
         show_plan(session, planned);
     }
