@@ -145,7 +145,7 @@ std::string LiveView::line_of(std::size_t step, const Running& running, SteadyTi
                        to_human(std::chrono::duration_cast<Duration>(std::chrono::floor<seconds>(now - running.since)));
     if (!running.progress.what.empty()) line += "  " + printable(running.progress.what);
     if (const std::string text = progress_text(running.progress, running.samples); !text.empty()) line += "  " + text;
-    if (const auto silence = now - running.last_sign; silence > seconds(10) && !running.progress.what.empty())
+    if (const auto silence = now - running.last_sign; silence > seconds(10))
         line +=
             ", no progress for " + to_human(std::chrono::duration_cast<Duration>(std::chrono::floor<seconds>(silence)));
     return line;
