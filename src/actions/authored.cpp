@@ -147,6 +147,10 @@ AuthoredEnd run_authored(const ActionWorld& world, Context& context, const Json&
         command.argv = words_of(deed.at("argv"));
         if (const auto folder = deed.find("folder"); folder != deed.end() && folder->is_string()) {
             command.folder = folder->get<std::string>();
+            // what an expression left empty is not meant to be '/'
+            if (trim(command.folder.string()).empty())
+                throw Error{ErrorCode::refused, "the folder that " + end.called + " is to work in is empty",
+                            "See what its expression gives."};
         }
     }
     // its output is its sign of life
