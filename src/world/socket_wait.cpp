@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "world/file_descriptor.h"
 
 namespace lifeboat {
 
@@ -17,26 +18,21 @@ namespace {
 class StopSignal {
   public:
     explicit StopSignal(const std::stop_token& token)
-        : descriptor_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), callback_(token, Raise{descriptor_}) {
-        if (descriptor_ < 0) throw_errno("make an eventfd", errno);
+        : descriptor_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), callback_(token, Raise{descriptor_.get()}) {
+        if (!descriptor_) throw_errno("make an eventfd", errno);
     }
-    ~StopSignal() {
-        if (descriptor_ >= 0) close(descriptor_);
-    }
-    StopSignal(const StopSignal&) = delete;
-    StopSignal& operator=(const StopSignal&) = delete;
-    int descriptor() const { return descriptor_; }
+    int descriptor() const { return descriptor_.get(); }
 
   private:
     struct Raise {
         int descriptor;
         void operator()() const noexcept {
             const std::uint64_t one = 1;
-            [[maybe_unused]] const auto written = write(descriptor, &one, sizeof one);
+            [[maybe_unused]] const auto written = ::write(descriptor, &one, sizeof one);
         }
     };
-    int descriptor_;
-    std::stop_callback<Raise> callback_;  // after descriptor_: unregistered before it is closed
+    FileDescriptor descriptor_;
+    std::stop_callback<Raise> callback_;  // behind descriptor_: it has run, or never will, when that is closed
 };
 
 }  // namespace
