@@ -12,26 +12,6 @@ namespace lifeboat {
 
 namespace {
 
-// Old state that a run has kept: `file:/path` or `database:<resource>/<name>`, from the outputs named `kept`.
-struct Kept {
-    std::string text;
-    std::string step;
-};
-
-std::vector<Kept> kept_by(const RunRecord& record, const RunState& state) {
-    std::vector<Kept> found;
-    for (std::size_t i = 0; i < state.steps.size(); ++i) {
-        const StepState& step = state.steps[i];
-        if (step.end != StepEnd::done || !step.outputs.is_object() || !step.outputs.contains("kept")) continue;
-        const Json& kept = step.outputs.at("kept");
-        for (const Json& one : kept.is_array() ? kept : Json::array({kept})) {
-            if (one.is_string() && !one.get<std::string>().empty())
-                found.push_back({one.get<std::string>(), step_at(record.plan, i).id});
-        }
-    }
-    return found;
-}
-
 // The old state stands beside the live one: a path that a resource itself names is never it.
 void refuse_live(const fs::path& path, const Resources& resources) {
     for (const auto& [name, resource] : resources.all()) {
@@ -48,8 +28,9 @@ void refuse_live(const fs::path& path, const Resources& resources) {
     }
 }
 
-void remove(const Kept& kept, const Hands& hands) {
-    const std::string& text = kept.text;
+// What stands in a step's output `kept`: `file:/path` or `database:<resource>/<name>`.
+void remove(const ReportedKept& kept, const Hands& hands) {
+    const std::string& text = kept.what;
     if (text.starts_with("file:/")) {
         const fs::path path = text.substr(5);
         refuse_live(path, hands.resources());
@@ -71,34 +52,44 @@ void remove(const Kept& kept, const Hands& hands) {
         "Remove it by hand."};
 }
 
-std::string last_recovered(const DirectoryRunStore& store) {
+// The last run that ended well and still keeps something, else the last one that ended well.
+std::string last_that_keeps(const DirectoryRunStore& store) {
+    std::string last;
     for (const StoredRun& run : store.list()) {
-        if (run.ended && (run.verdict == Verdict::recovered || run.verdict == Verdict::recovered_late ||
-                          run.verdict == Verdict::unverified))
-            return run.run_id;
+        const bool well = run.verdict == Verdict::recovered || run.verdict == Verdict::recovered_late ||
+                          run.verdict == Verdict::unverified;
+        if (!run.ended || !well) continue;
+        if (last.empty()) last = run.run_id;
+        const Report report = report_of(store, run.run_id);
+        if (!report.kept.empty() && report.committed.empty()) return run.run_id;
     }
+    if (!last.empty()) return last;
     throw Error{ErrorCode::usage, "there is no recovered run", "`lifeboat history` lists the runs."};
 }
 
 int commit(const Call& call, Session& session) {
     DirectoryRunStore store = run_store(session);
-    const std::string run_id = call.has("run") ? any_run(store, call.one("run")) : last_recovered(store);
+    const std::string run_id = call.has("run") ? any_run(store, call.one("run")) : last_that_keeps(store);
     const auto journal = store.open_journal(run_id);
     const RunRecord record = store.read(run_id);
     const RunState state = replay(record.plan, record.events);
     if (!state.ended)
         throw Error{ErrorCode::usage, "run '" + run_id + "' has not ended",
                     "Its old state may still be needed; see `lifeboat status`."};
+    if (state.verdict->verdict == Verdict::rollback_incomplete)
+        throw Error{ErrorCode::usage,
+                    "the rollback of run '" + run_id + "' is incomplete: what it replaced may be the only copy of it",
+                    "Put it back by hand; `lifeboat report " + run_id + "` says what could not be put back and why."};
     if (state.committed) {
         session.terminal.talk("run " + run_id + " was committed before\n");
         if (session.json)
             session.terminal.output(to_pretty_text(Json{{"run", run_id}, {"removed", Json::array()}}) + "\n");
         return 0;
     }
-    const std::vector<Kept> kept = kept_by(record, state);
+    const std::vector<ReportedKept> kept = report_of(store, run_id).kept;
     if (!session.json) {
-        for (const Kept& one : kept)
-            session.terminal.output("! " + printable(one.text) + "  (kept by step '" + one.step + "')\n");
+        for (const ReportedKept& one : kept)
+            session.terminal.output("! " + printable(one.what) + "  (kept by step '" + one.step + "')\n");
     }
     if (!kept.empty() && !call.has("--yes")) {
         if (!session.terminal.can_ask() || session.json)
@@ -111,9 +102,9 @@ int commit(const Call& call, Session& session) {
     }
     const Hands hands(session, record.plan.draft, store.state());
     std::vector<std::string> removed;
-    for (const Kept& one : kept) {
+    for (const ReportedKept& one : kept) {
         remove(one, hands);
-        removed.push_back(one.text);
+        removed.push_back(one.what);
     }
     const std::vector<Event> events{
         {.seq = state.seq + 1, .at = session.clock.now(), .body = Committed{.removed = removed, .by = user_name()}}};
@@ -138,7 +129,8 @@ Subcommand commit_verb() {
                         "nobody needs it any more, "
                         "commit removes it for good and writes that into the journal.",
                  .positionals = {{.name = "run",
-                                  .doc = "A run's id or its beginning; else the last recovered run.",
+                                  .doc =
+                                      "A run's id or its beginning; else the last recovered one that keeps something.",
                                   .required = false}},
                  .options = {{.name = "--yes", .value = "", .doc = "Do not ask."}},
                  .examples = {"lifeboat commit", "lifeboat commit 2026-02-01T02 --yes"}},

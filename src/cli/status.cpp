@@ -45,6 +45,7 @@ Json to_json(const RunRecord& record, const RunState& state, const std::string& 
                {"state", standing},         {"events", state.seq},
                {"lives", state.lives},      {"line_crossed", state.line_crossed},
                {"steps", std::move(steps)}, {"choices", choices(state, standing)}};
+    if (state.line_crossed_at) value["line_crossed_at"] = to_text(*state.line_crossed_at);
     if (state.started) value["started_at"] = to_text(state.started_at);
     if (state.paused)
         value["paused"] = Json{{"reason", to_text(state.paused->reason)}, {"message", state.paused->message}};

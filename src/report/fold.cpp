@@ -227,7 +227,9 @@ std::vector<std::string> unverified_in(const Plan& plan, const Report& report) {
 std::vector<ReportedKept> kept_in(const Report& report) {
     std::vector<ReportedKept> kept;
     for (const ReportedStep& step : report.steps) {
-        if (step.end != StepEnd::done || step.label != "done" || !step.outputs.is_object()) continue;
+        // what was put back is not kept any more; what could not be put back may be the only copy
+        const bool stands = step.label == "done" || step.label == "undo_failed";
+        if (step.end != StepEnd::done || !stands || !step.outputs.is_object()) continue;
         const auto found = step.outputs.find("kept");
         if (found == step.outputs.end() || found->is_null()) continue;
         if (found->is_array()) {

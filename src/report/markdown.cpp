@@ -320,6 +320,8 @@ class MarkdownWriter {
         if (!report_.kept.empty()) out_ += "\n";
         if (!report_.ended) {
             out_ += "It stays at least until the run has ended.\n";
+        } else if (report_.verdict == Verdict::rollback_incomplete) {
+            out_ += "It could not be put back and may be the only copy: nothing of lifeboat removes it.\n";
         } else if (report_.committed.empty()) {
             out_ += "It stays until " + code("lifeboat commit " + report_.run_id) + ".\n";
         } else {

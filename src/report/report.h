@@ -157,7 +157,7 @@ struct Report {
     std::vector<std::string> unverified;
     std::vector<ReportedDecision> decisions;
     std::vector<ReportedPause> pauses;
-    std::vector<ReportedKept> kept;      // old state that `lifeboat commit` would remove
+    std::vector<ReportedKept> kept;      // old state; `lifeboat commit` removes that of a run that ended well
     std::vector<std::string> committed;  // what it has removed
     std::vector<std::string> orphans_ended;
     std::vector<std::string> warnings;

@@ -62,8 +62,11 @@ std::string summary_text(const Report& report, TextStyle style) {
     for (const std::string& open : report.unverified)
         lines.add("unverified", printable(open), Tone::doubtful);
     for (const ReportedKept& kept : report.kept) {
-        if (report.committed.empty())
+        if (report.verdict == Verdict::rollback_incomplete) {
+            lines.add("kept", printable(kept.what) + " (not put back; it may be the only copy)", Tone::bad);
+        } else if (report.committed.empty()) {
             lines.add("kept", printable(kept.what) + " (until 'lifeboat commit " + report.run_id + "')");
+        }
     }
     for (const std::string& warning : report.warnings)
         lines.add("warning", printable(warning), Tone::doubtful);

@@ -119,8 +119,23 @@ def go_back(bench, health):
     check(paused.live_oid() == paused.oid and bench.databases() == paused.databases, "  the databases are as before the run", f"{paused.databases}\n{bench.databases()}")
     check(bench.fingerprint()["digest"] == paused.damaged and not paused.found(), "  the data is as before the run, what was written since is gone")
     check(is_alive(int(bench.pid_file.read_text().split()[0])), "  the service runs, as before the run")
-    bench.site("commit", paused.run, "--yes")
+    committed = bench.site("commit", paused.run, "--yes", "--json")
+    check(committed.code == 0 and committed.json["removed"] == [], "  there is nothing of it to commit", committed)
     check(paused.live_oid() == paused.oid and bench.databases() == paused.databases, "  a commit of it removes nothing")
+
+
+def go_back_in_part(bench, health):
+    """The swap cannot be undone: the name that the restored database had is taken."""
+    paused = Round(bench, health, "in part")
+    name = step_in(bench.site.report(paused.run), "restore")["outputs"]["database"]["database"]
+    bench.server.sql("postgres", f'create database "{name}"')
+    ended = bench.site("rollback", paused.run, "--accept-loss", "--json")
+    check(ended.code == 5 and ended.json["verdict"] == "rollback_incomplete", "  the rollback is incomplete", ended)
+    before = bench.databases()
+    check(bench.server.sql("postgres", f"select datname <> 'shop' from pg_database where oid = {paused.oid}") == "t", "  the damaged database is still beside")
+    refused = bench.site("commit", paused.run, "--yes")
+    check(refused.code == 2 and "is incomplete" in refused.err, "  a commit of it is refused", refused)
+    check(bench.databases() == before, "  nothing was removed")
 
 
 with shop_bench(10_000) as bench:
@@ -136,3 +151,4 @@ with shop_bench(10_000) as bench:
     go_on(bench, health, truth, "resumed")
     go_on(bench, health, truth, "answered", "--answer", "healthy=retry")
     go_back(bench, health)
+    go_back_in_part(bench, health)
