@@ -141,18 +141,20 @@ Json kept_file(const fs::path& path) {
     return "file:" + path.string();
 }
 
-Finding space_finding(const fs::path& folder, std::optional<Bytes> needed, const std::string& for_what) {
+Finding space_finding(const fs::path& folder, std::optional<Bytes> needed, std::optional<Bytes> at_most,
+                      const std::string& for_what) {
     const FileSystemSpace space = space_at(folder);
     Finding finding{.subject = "free space on '" + space.mount_point.string() + "'"};
     const std::string free = to_human(space.free) + " free";
-    if (!needed) {
+    if (!needed && !at_most) {
         finding.kind = FindingKind::unknown;
         finding.message = "not known yet how much is needed " + for_what + ", " + free;
         return finding;
     }
-    finding.message = to_human(*needed) + " needed " + for_what + ", " + free;
-    if (space.free < *needed) {
-        finding.kind = FindingKind::blocker;
+    const Bytes wanted = needed.value_or(at_most.value_or(Bytes{}));
+    finding.message = (needed ? "" : "at most ") + to_human(wanted) + " needed " + for_what + ", " + free;
+    if (space.free < wanted) {
+        finding.kind = needed ? FindingKind::blocker : FindingKind::warning;
         finding.hint = "Free some space there first.";
     }
     return finding;

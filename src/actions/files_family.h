@@ -40,7 +40,9 @@ WorkControl paced(const Context& context, const std::string& what, std::optional
 Json kept_file(const std::filesystem::path& path);
 
 // Free space on the file system of `folder` against what is needed; "unknown" where that is not known yet.
-Finding space_finding(const std::filesystem::path& folder, std::optional<Bytes> needed, const std::string& for_what);
+// `at_most`: what is needed when `needed` is not known; too little space for that is only a warning.
+Finding space_finding(const std::filesystem::path& folder, std::optional<Bytes> needed, std::optional<Bytes> at_most,
+                      const std::string& for_what);
 // Whether names can be made and moved in `folder`.
 Finding permission_finding(const std::filesystem::path& folder);
 

@@ -140,8 +140,8 @@ class RestoreFiles final : public Action {
             const WorkControl control = paced(context, "measuring the source");
             survey.bytes = size_of_source(source_of(resource, live, context, control), control);
         }
-        survey.findings.push_back(
-            space_finding(live.parent_path(), survey.bytes, "to restore beside '" + live.string() + "'"));
+        survey.findings.push_back(space_finding(live.parent_path(), survey.bytes, context.expected_bytes,
+                                                "to restore beside '" + live.string() + "'"));
         return survey;
     }
 

@@ -56,7 +56,8 @@ class Snapshot final : public Action {
         }
         survey.bytes = measure_tree(path, paced(context, "measuring '" + path.string() + "'")).bytes;
         survey.findings.push_back(permission_finding(path.parent_path()));
-        survey.findings.push_back(space_finding(path.parent_path(), survey.bytes, "to copy '" + path.string() + "'"));
+        survey.findings.push_back(
+            space_finding(path.parent_path(), survey.bytes, {}, "to copy '" + path.string() + "'"));
         return survey;
     }
 

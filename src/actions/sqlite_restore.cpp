@@ -110,8 +110,8 @@ class RestoreSqlite final : public Action {
                                        .message = "only root can see whether processes of other users have it open"});
         }
         if (has_argument(context, "from")) survey.bytes = Bytes{fs::file_size(source_of(resource, live, context))};
-        survey.findings.push_back(
-            space_finding(live.parent_path(), survey.bytes, "to restore beside '" + live.string() + "'"));
+        survey.findings.push_back(space_finding(live.parent_path(), survey.bytes, context.expected_bytes,
+                                                "to restore beside '" + live.string() + "'"));
         return survey;
     }
 

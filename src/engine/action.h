@@ -59,6 +59,8 @@ struct Context {
     std::function<void(const ChildGroup&)> child_started = [](const ChildGroup&) {};  // durable when it returns
     std::function<void(std::string_view line)> log = [](std::string_view) {
     };  // to the step's log: bounded and redacted
+    // In a survey: what the steps whose outputs the arguments name would move, at the most.
+    std::optional<Bytes> expected_bytes;
     // For candidates (law 4): the ordered list that the plan froze for this step, or null when nothing was planned.
     Json planned = nullptr;
 };

@@ -90,6 +90,12 @@ Json scope_for(const Plan& plan, const RunState& state, const Json& value) {
     return scope_with(plan, state, mentions);
 }
 
+std::set<std::string> steps_named_in(const Json& value) {
+    Mentions mentions;
+    find_mentions(value, mentions);
+    return mentions.steps;
+}
+
 Json expand(const Plan& plan, const RunState& state, const Json& value) {
     return has_template(value) ? expand_all(value, scope_for(plan, state, value)) : value;
 }

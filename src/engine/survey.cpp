@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/scope.h"
 #include "script/expression.h"
 
 namespace lifeboat {
@@ -68,6 +69,17 @@ class Surveyor {
         return out;
     }
 
+    std::optional<Bytes> expected_bytes(const Deed& deed) const {
+        std::optional<Bytes> most;
+        for (const std::string& id : steps_named_in(deed.arguments)) {
+            for (std::size_t i = 0; i < plan_.surveys.size(); ++i) {
+                const std::optional<Bytes>& moved = plan_.surveys[i].bytes;
+                if (plan_.draft.steps[i].id == id && moved) most = std::max(most.value_or(*moved), *moved);
+            }
+        }
+        return most;
+    }
+
     StepSurvey look_at(const DraftedStep& step) {
         StepSurvey out;
         const Action* action = actions_.find(step.deed.action);
@@ -82,6 +94,7 @@ class Surveyor {
         context.drill = plan_.draft.drill.has_value();
         context.clock = &clock_;
         context.arguments = known_arguments(step.deed, all_known);
+        context.expected_bytes = expected_bytes(step.deed);
         context.workspace = workspace_(step.id);
         Survey seen;
         try {

@@ -122,10 +122,10 @@ class PlanWriter {
         return text;
     }
 
-    // The first step whose duration nobody knows.
+    // The first step whose duration nobody knows; a look counts as nothing.
     std::string unmeasured() const {
         for (std::size_t i = 0; i < plan_.surveys.size() && i < plan_.draft.steps.size(); ++i) {
-            if (!plan_.surveys[i].estimate_p50)
+            if (!plan_.surveys[i].estimate_p50 && plan_.draft.steps[i].deed.effect != Effect::read)
                 return " (nothing says how long '" + plan_.draft.steps[i].id + "' takes)";
         }
         return "";

@@ -67,7 +67,7 @@ def clean_environment(folder):
 
 def run(case):
     # a name that no report has to escape
-    folder = pathlib.Path(tempfile.gettempdir()) / f"lifeboat-case-{secrets.token_hex(8)}"
+    folder = pathlib.Path(tempfile.gettempdir()) / f"lifeboat-case-{secrets.token_hex(4)}"
     folder.mkdir(mode=0o700)
     try:
         (folder / "home").mkdir()
