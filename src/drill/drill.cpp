@@ -7,6 +7,7 @@
 #include "drill/sandbox.h"
 #include "drill/snapshot.h"
 #include "drill/sweep.h"
+#include "drill/timed_case.h"
 #include "report/report_json.h"
 #include "runbook/load.h"
 #include "world/files.h"
@@ -64,24 +65,9 @@ class Performance {
     }
 
     // Adds a case; what `judge` returns are the reasons why it failed.
-    template <typename Judge>
-    void timed(const std::string& name, const std::string& group, Judge&& judge) {
-        DrillCase result{.name = name, .classname = result_.drill + "." + group};
-        const SteadyTime from = clock_.steady();
-        try {
-            const std::vector<std::string> found = judge();
-            if (!found.empty()) {
-                result.outcome = CaseOutcome::failed;
-                result.message = found.front();
-                result.output = join(found, "\n");
-            }
-        } catch (const Error& error) {
-            result.outcome = CaseOutcome::error;
-            result.message = error.full_message();
-            result.output = error.hint;
-        }
-        result.seconds = std::chrono::duration<double>(clock_.steady() - from).count();
-        add(std::move(result));
+    void timed(const std::string& name, const std::string& group,
+               const std::function<std::vector<std::string>()>& judge) {
+        add(timed_case(clock_, name, result_.drill + "." + group, judge));
     }
 
   private:

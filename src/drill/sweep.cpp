@@ -3,6 +3,7 @@
 #include <set>
 
 #include "base/text.h"
+#include "drill/timed_case.h"
 
 namespace lifeboat {
 
@@ -92,20 +93,7 @@ void SweepRounds::begin() const {
 
 DrillCase SweepRounds::timed(const std::string& name, const std::string& classname,
                              const std::function<std::vector<std::string>()>& judge) const {
-    DrillCase result{.name = name, .classname = classname};
-    const SteadyTime from = clock_.steady();
-    try {
-        const std::vector<std::string> found = judge();
-        if (!found.empty()) {
-            result.outcome = CaseOutcome::failed;
-            result.message = found.front();
-            result.output = join(found, "\n");
-        }
-    } catch (const Error& error) {
-        result.outcome = CaseOutcome::error;
-        result.message = error.full_message();
-    }
-    result.seconds = std::chrono::duration<double>(clock_.steady() - from).count();
+    DrillCase result = timed_case(clock_, name, classname, judge);
     if (rehearsal_.program().asked_to_stop()) {
         result.outcome = CaseOutcome::skipped;
         result.message = "interrupted";
