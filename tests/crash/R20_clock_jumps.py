@@ -131,3 +131,21 @@ with throw_away_folder() as folder:
     proven = (moment(step_in(report, "gate")["ended"]) - moment(report["incident"]["start"])).total_seconds()
     check(proven > 600 and abs(report["reached"]["rto"] - proven) < 1e-3, f"R20 pause: and counts in the recovery time: {report['reached']['rto']} s", report["reached"])
     check_figures(report, "pause")
+
+with throw_away_folder() as folder:
+    clock = FakedClock(folder)
+    site = Site(folder, {})
+    (folder / "clocks.yaml").write_text(RUNBOOK)
+    for name in ("jumped", "open"):
+        (folder / name).touch()
+    words = ("run", "clocks.yaml", "--yes", "--json", "--set", f"folder={folder}", "--incident-start")
+    began = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0) - datetime.timedelta(minutes=45)
+    ended = site(*words, began.astimezone(datetime.timezone(datetime.timedelta(hours=2))).isoformat())
+    check(ended.code == 0, "R20 incident: a run with a declared begin, in another zone", ended)
+    incident = ended.json["incident"]
+    check(incident["declared"] and moment(incident["start"]) == began and incident["start"].endswith("Z"), f"R20 incident: the report says so, in UTC: {incident}")
+    proven = (moment(step_in(ended.json, "gate")["ended"]) - began).total_seconds()
+    check(abs(ended.json["reached"]["rto"] - proven) < 1e-3, f"R20 incident: the recovery time runs from there: {ended.json['reached']['rto']} s")
+    for wrong in (began.replace(tzinfo=None).isoformat(), (began + datetime.timedelta(hours=2)).isoformat(), "yesterday"):
+        refused = site(*words, wrong)
+        check(refused.code == 2, f"R20 incident: '{wrong}' is refused", refused)

@@ -148,7 +148,8 @@ def scenario(folder, server, sink, password, name):
         run(*words)
     states = {step["id"]: step for step in run("report", run_id, "--format", "json").json["steps"]}
     check("secret_exposed" in str(states["exports"]), f"{name}: a secret in an output fails the step", states["exports"])
-    check("exit" in str(states["spills"]) or "3" in str(states["spills"]), f"{name}: the error keeps its cause", states["spills"])
+    cause = str(states["spills"]["error"])
+    check("exit code 3" in cause and "refused: ***token***" in cause, f"{name}: the error keeps its cause, without the secret: {cause}", states["spills"])
     found = leaks(canaries, site.folder, *outputs)
     check(not found, f"{name}: no file of the site and no output holds a canary", "\n".join(found))
     left = [str(path) for path, _ in contents(site.folder / "state") if "pgpass" in path.name]

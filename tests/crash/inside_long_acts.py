@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The runner is killed three times while pg_restore loads into the database beside: the orphans go on loading, are ended by the resume,
+"""R1 R13 The runner is killed three times while pg_restore loads into the database beside: the orphans go on loading, are ended by the resume,
 and the run ends recovered with the swap done exactly once."""
 
 import os

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A PostgreSQL database of a million rows whose table was truncated and whose index was damaged is recovered while clients hammer it with
+"""R1 A PostgreSQL database of a million rows whose table was truncated and whose index was damaged is recovered while clients hammer it with
 connections: content, owner, ACL and settings are as before, and the damaged database is kept under its run's name."""
 
 import subprocess

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Kills the real program (SIGKILL) at every journal append of the quickstart's recovery, before and after the record, resumes, and
+"""R1 R13 Kills the real program (SIGKILL) at every journal append of the quickstart's recovery, before and after the record, resumes, and
 compares what is left with what an undisturbed run leaves. LIFEBOAT names the program. LIFEBOAT_DEEP=1 also kills inside each step.
 """
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What a step is about to do is on the disk before it does anything: strace sees the journal's intent written and synced before the first
+"""R13 What a step is about to do is on the disk before it does anything: strace sees the journal's intent written and synced before the first
 system call that changes something in the target's folder."""
 
 import json

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""In the middle of a restore: the terminal is closed, and the run goes on and ends; Ctrl-C, and the run is paused and resumed. A second run
+"""R14 In the middle of a restore: the terminal is closed, and the run goes on and ends; Ctrl-C, and the run is paused and resumed. A second run
 on the same target is refused with the holder's name, while the first one runs and while it is paused."""
 
 import os
