@@ -11,6 +11,7 @@ std::unique_ptr<Action> postgres_assess(const ActionWorld& world);
 std::unique_ptr<Action> postgres_fence(const ActionWorld& world);
 std::unique_ptr<Action> postgres_unfence(const ActionWorld& world);
 std::unique_ptr<Action> postgres_restore(const ActionWorld& world);
+Survey survey_postgres_restore(const ActionWorld& world, Context& context);
 std::unique_ptr<Action> postgres_swap(const ActionWorld& world);
 std::unique_ptr<Action> postgres_drop(const ActionWorld& world);
 

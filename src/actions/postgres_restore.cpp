@@ -4,6 +4,7 @@
 #include "actions/postgres_dump.h"
 #include "actions/postgres_family.h"
 #include "actions/postgres_load.h"
+#include "actions/postgres_server_facts.h"
 #include "actions/postgres_staged.h"
 #include "base/text.h"
 #include "world/files.h"
@@ -129,37 +130,6 @@ class Tolerance {
     std::map<std::string, std::uint64_t> counts_;
 };
 
-// What the server can do, looked up once.
-struct ServerFacts {
-    int major = 0;
-    bool superuser = false;
-    bool may_create = false;
-    std::string user;
-    std::set<std::string> roles;
-    std::set<std::string> extensions;
-    bool lz4 = false;
-};
-
-ServerFacts facts_of(PostgresConnection& session) {
-    ServerFacts facts;
-    facts.major = session.server_major();
-    const PostgresRows user =
-        session.query("select rolname, rolsuper, rolcreatedb from pg_catalog.pg_roles where rolname = current_user");
-    if (!user.rows.empty()) {
-        facts.user = user.rows[0][0].value_or("");
-        facts.superuser = user.rows[0][1] == "t";
-        facts.may_create = facts.superuser || user.rows[0][2] == "t";
-    }
-    for (const auto& row : session.query("select rolname from pg_catalog.pg_roles").rows)
-        facts.roles.insert(row[0].value_or(""));
-    for (const auto& row : session.query("select name from pg_catalog.pg_available_extensions").rows) {
-        facts.extensions.insert(row[0].value_or(""));
-    }
-    facts.lz4 =
-        session.value("select 'lz4' = any(enumvals) from pg_catalog.pg_settings where name = 'wal_compression'") == "t";
-    return facts;
-}
-
 // A dump that was proven, and what is loaded of it.
 struct ProvenDump {
     PostgresDump dump;
@@ -171,7 +141,7 @@ struct ProvenDump {
     std::vector<OptionalStatement>& optional() { return is_plain() ? plain.optional : archive.optional; }
 };
 
-std::string first_missing(const std::vector<std::string>& roles, const ServerFacts& facts) {
+std::string first_missing(const std::vector<std::string>& roles, const PostgresServerFacts& facts) {
     for (const std::string& role : roles) {
         if (!facts.roles.contains(role)) return role;
     }
@@ -183,7 +153,7 @@ class Restore final : public Action {
     explicit Restore(const ActionWorld& world) : world_(world) {}
     const ActionSpec& spec() const override { return spec_; }
 
-    Survey survey(Context& context) const override;
+    Survey survey(Context& context) const override { return survey_postgres_restore(world_, context); }
 
     Intent prepare(Context& context) const override {
         const ResolvedResource resource = postgres_resource(world_, context.arguments.at("beside"));
@@ -210,7 +180,7 @@ class Restore final : public Action {
         }
         if (find_database(session, name)) throw Error{ErrorCode::moved, "there is a database '" + name + "' already"};
 
-        const ServerFacts facts = facts_of(session);
+        const PostgresServerFacts facts = server_facts(session);
         ProvenDump proven = prove(dump, database_of(resource), context);
         require_versions(proven, facts, context);
         Tolerance tolerance(context.arguments.value("tolerate", Json()));
@@ -268,7 +238,7 @@ class Restore final : public Action {
     }
 
     // R25: the versions and extensions that the dump itself names.
-    static void require_versions(const ProvenDump& proven, const ServerFacts& facts, const Context& context) {
+    static void require_versions(const ProvenDump& proven, const PostgresServerFacts& facts, const Context& context) {
         if (proven.server_major() > facts.major && context.arguments.value("newer_dump", "refuse") != "try") {
             throw Error{ErrorCode::unsupported,
                         "dump '" + proven.dump.name() + "' was made on PostgreSQL " +
@@ -288,8 +258,9 @@ class Restore final : public Action {
 
     // Owners and privileges of an archive are given after the load, one by one; those of a plain dump are read by psql
     // unless left out.
-    static std::vector<ByteRange> choose_optional(ProvenDump& proven, const ServerFacts& facts, bool keep_owners,
-                                                  Tolerance& tolerance, std::vector<OptionalStatement>& afterwards) {
+    static std::vector<ByteRange> choose_optional(ProvenDump& proven, const PostgresServerFacts& facts,
+                                                  bool keep_owners, Tolerance& tolerance,
+                                                  std::vector<OptionalStatement>& afterwards) {
         std::vector<ByteRange> left_out;
         for (OptionalStatement& statement : proven.optional()) {
             bool leave_out = false;
@@ -323,7 +294,8 @@ class Restore final : public Action {
     }
 
     // Only what is safe for a database that nobody uses yet, on a server that others do use.
-    static std::map<std::string, std::string> session_settings(const ServerFacts& facts, const Context& context) {
+    static std::map<std::string, std::string> session_settings(const PostgresServerFacts& facts,
+                                                               const Context& context) {
         const auto memory = parse_bytes(context.arguments.value("maintenance_work_mem", "256MiB"));
         std::map<std::string, std::string> settings{{"synchronous_commit", "off"},
                                                     {"statement_timeout", "0"},
@@ -457,89 +429,6 @@ class Restore final : public Action {
     const ActionWorld& world_;
     const ActionSpec spec_ = declare();
 };
-
-Survey Restore::survey(Context& context) const {
-    Survey survey;
-    const Json beside = context.arguments.value("beside", Json());
-    if (beside.is_null()) return survey;
-    const ResolvedResource resource = postgres_resource(world_, beside);
-    const auto add = [&](FindingKind kind, std::string subject, std::string message, std::string hint = {}) {
-        survey.findings.push_back({kind, context.step_id, std::move(subject), std::move(message), std::move(hint)});
-    };
-    std::optional<PostgresConnection> session;
-    try {
-        session.emplace(connect_postgres(world_, resource, context, {.maintenance = true, .read_only = true}));
-    } catch (const Error& error) {
-        add(FindingKind::blocker, "server of '" + resource.name + "'", error.message, error.hint);
-        return survey;
-    }
-    for (const char* program : {"pg_restore", "psql"}) {
-        try {
-            const PostgresProgram found = find_postgres_program(program, session->server_major());
-            add(FindingKind::ok, program, found.path.string() + ", version " + std::to_string(found.major));
-        } catch (const Error& error) {
-            add(FindingKind::blocker, program, error.message, error.hint);
-        }
-    }
-    const ServerFacts facts = facts_of(*session);
-    if (facts.may_create) {
-        add(FindingKind::ok, "privileges of '" + facts.user + "'",
-            facts.superuser ? "superuser" : "may create databases");
-    } else {
-        add(FindingKind::blocker, "privileges of '" + facts.user + "'", "the role may not create databases",
-            "Give it CREATEDB: ALTER ROLE … CREATEDB.");
-    }
-
-    const auto live = find_database(*session, database_of(resource));
-    std::optional<std::uint64_t> need;
-    std::string reason;
-    if (live) {
-        need = number_of(session->value("select pg_catalog.pg_database_size($1::oid)", {std::to_string(live->oid)}));
-        reason = "as much as '" + live->name + "' takes now";
-    }
-    if (const Json from = context.arguments.value("from", Json()); from.is_string()) {
-        try {
-            const PostgresDump dump = recognise_dump(from.get<std::string>());
-            const bool packed = dump.gzipped || dump.format == PostgresDump::Format::custom ||
-                                dump.format == PostgresDump::Format::directory;
-            const std::uint64_t guess = dump.size * (packed ? 8 : 2);
-            survey.bytes = Bytes{dump.size};
-            if (!need || *need < guess) {
-                need = guess;
-                reason = "guessed from the size of the dump";
-            }
-            add(FindingKind::ok, "dump '" + dump.name() + "'",
-                std::string(to_text(dump.format)) + ", " + to_human(Bytes{dump.size}));
-        } catch (const Error& error) {
-            add(FindingKind::blocker, "dump", error.message, error.hint);
-        }
-    } else if (need) {
-        survey.bytes = Bytes{*need};
-    }
-    std::string folder;
-    try {
-        folder = session->value("select pg_catalog.current_setting('data_directory')").value_or("");
-    } catch (const Error&) {
-        folder.clear();  // this role may not know
-    }
-    std::error_code ignored;
-    const std::string host = resource.fields.value("host", "localhost");
-    const bool here = host.starts_with("/") || host == "localhost" || host == "::1" || host.starts_with("127.");
-    if (!here || folder.empty() || !fs::exists(fs::path(folder) / "PG_VERSION", ignored)) {
-        add(FindingKind::unknown, "free space of '" + resource.name + "'",
-            (need ? to_human(Bytes{*need}) + " needed (" + reason + ")" : std::string("need unknown")) +
-                ", free space unknown");
-        return survey;
-    }
-    const FileSystemSpace space = space_at(folder);
-    const std::string message =
-        (need ? to_human(Bytes{*need}) + " needed (" + reason + ")" : std::string("need unknown")) + ", " +
-        to_human(space.free) + " free on '" + space.mount_point.string() + "'";
-    const bool short_of_it = need && *need > space.free.count;
-    add(short_of_it ? FindingKind::blocker : FindingKind::ok, "free space of '" + resource.name + "'", message,
-        short_of_it ? "Free some space there." : "");
-    return survey;
-}
 
 }  // namespace
 
