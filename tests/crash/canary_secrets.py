@@ -11,9 +11,8 @@ import re
 import signal
 import subprocess
 import threading
-import time
 
-from support.lifeboat_testing import Postgres, Site, check, environment, run_program, throw_away_folder
+from support.lifeboat_testing import Postgres, Site, check, environment, run_program, throw_away_folder, wait_until
 
 LONG = {"pg": "canary-pg-7f3a91c2e5d8b604", "hook": "canary-hook-51d0e77ab29c4f13", "token": "canary-token-e8b1c03d5a7f2964"}
 RUNBOOK = """lifeboat: runbook/v1
@@ -173,16 +172,17 @@ with throw_away_folder() as folder, Postgres(folder, "canaries") as server:
 
     # a password that is the name of a table: killed in the middle and resumed
     site, given = scenario(folder, server, port, "orders", "password-is-a-table")
-    child = subprocess.Popen([os.path.abspath(os.environ["LIFEBOAT"]), "run", "canaries.yaml", "--yes", "--site", str(site.file)], cwd=site.folder,
-                             env=environment(site.folder, **given), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and child.poll() is None:
-        runs = site.runs()
-        if len(runs) == 2 and any(event["type"] == "deed_prepared" and "orders" in str(event) or event["type"] == "child_started" for event in site.journal(runs[-1])):
+    for _ in range(20):
+        earlier = set(site.runs())
+        child = subprocess.Popen([os.path.abspath(os.environ["LIFEBOAT"]), "run", "canaries.yaml", "--yes", "--site", str(site.file)], cwd=site.folder,
+                                 env=environment(site.folder, **given), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        types = lambda: {event["type"] for run in set(site.runs()) - earlier for event in site.journal(run)}
+        wait_until(lambda: child.poll() is not None or "child_started" in types(), "a program of the run was started")
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+        if "run_ended" not in types():  # else it was faster than the kill
             break
-        time.sleep(0.002)
-    child.send_signal(signal.SIGKILL)
-    child.wait()
+    check("child_started" in types() and "run_ended" not in types(), "the run is killed in its middle")
     resumed = run_program(["resume", "--site", site.file], site.folder, **given)
     check(resumed.code == 0, "a password that is a table's name does not break a resume", resumed)
     sink.shutdown()
