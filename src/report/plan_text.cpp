@@ -105,6 +105,7 @@ class PlanWriter {
             fact("target", printable(target.resource) + " = " + printable(target.declared) +
                                (target.measured ? ", found: " + printable(*target.measured) : ", not reached yet"));
         }
+        if (!plan_.targets.empty()) fact("locks", "on this host only" + locked_on_servers());
         for (const auto& [name, value] : draft.inputs.items())
             fact("input", printable(name) + " = " + value_text(value));
         for (const auto& [name, origin] : draft.secrets)
@@ -113,6 +114,16 @@ class PlanWriter {
         fact("data", prediction("RPO", plan_.predicted_rpo ? "about " + to_human(*plan_.predicted_rpo) : "unknown",
                                 draft.objectives.rpo, plan_.predicted_rpo));
         fact("plan", "made " + to_human(plan_.made_at) + ", digest " + plan_.digest.substr(0, 16));
+    }
+
+    std::string locked_on_servers() const {
+        std::string names;
+        for (const TargetIdentity& target : plan_.targets) {
+            const auto resource = plan_.draft.resources.find(target.resource);
+            if (resource == plan_.draft.resources.end() || resource->second.type != "postgres") continue;
+            names += (names.empty() ? "'" : ", '") + printable(target.resource) + "'";
+        }
+        return names.empty() ? "" : ", " + names + " on its server too";
     }
 
     std::string rto_text() const {
@@ -220,7 +231,8 @@ class PlanWriter {
         Json scope = static_scope(plan.draft);
         Json& steps = scope["steps"] = Json::object();
         for (std::size_t i = 0; i < plan.surveys.size() && i < plan.draft.steps.size(); ++i)
-            steps[plan.draft.steps[i].id] = {{"outputs", plan.surveys[i].outputs.value_or(nullptr)}, {"outcome", nullptr}};
+            steps[plan.draft.steps[i].id] = {{"outputs", plan.surveys[i].outputs.value_or(nullptr)},
+                                             {"outcome", nullptr}};
         return scope;
     }
 

@@ -36,6 +36,9 @@ with throw_away_folder() as folder, Postgres(folder, "test-of-lifeboat") as serv
     def run_gated(site, gate, **more):
         return site("run", folder / "gated.yaml", "--yes", "--set", f"gate={gate}", **more)
 
+    plan = here("plan", folder / "gated.yaml", "--set", f"gate={folder / 'open'}")
+    check("on this host only, 'db' on its server too" in plan.out, "the plan says how far its locks reach", plan)
+
     first = here.start("run", folder / "gated.yaml", "--yes", "--set", f"gate={folder / 'open'}")
     wait_until(lambda: any(each["type"] == "attempt_started" and each["step"] == 1 for run in here.runs() for each in here.journal(run)), "the first run waits inside its second step")
     holder = here.runs()[0]
