@@ -256,8 +256,9 @@ std::vector<std::string> warnings_of(const Plan& plan, const Report& report) {
     for (const ReportedStep& step : report.steps) {
         const std::string name = step.always ? "step '" + step.id + "' (always)" : "step '" + step.id + "'";
         const std::string why = step.error ? ": " + step.error->full_message() : "";
-        if (step.end == StepEnd::tolerated) warnings.push_back(name + " failed and was tolerated" + why);
-        if (step.always && step.end && !(step.end == StepEnd::done || step.end == StepEnd::skipped_condition)) {
+        if (step.end == StepEnd::tolerated) {
+            warnings.push_back(name + " failed and was tolerated" + why);
+        } else if (step.always && step.end && step.end != StepEnd::done && step.end != StepEnd::skipped_condition) {
             warnings.push_back(name + " ended as '" + step.label + "'" + why);
         }
         if (!step.outputs.is_object()) continue;
