@@ -42,17 +42,23 @@ TargetIdentity identify_postgres(const ActionWorld& world, const ResolvedResourc
     const std::string host = resource.fields.value("host", "localhost");
     const int port = resource.fields.value("port", 5432);
     identity.declared = "postgres " + canonical_host(host) + ":" + std::to_string(port) + "/" + database;
+    std::optional<PostgresConnection> session;
     try {
-        PostgresConnection session =
-            connect_postgres(world, resource, "", {.stop = {}, .deadline = steady_now() + std::chrono::seconds(10)},
-                             {.maintenance = true, .read_only = true});
-        const std::string system = system_identifier(session);
-        const bool in_recovery = session.value("select pg_catalog.pg_is_in_recovery()") == "t";
+        session.emplace(connect_postgres(world, resource, "",
+                                         {.stop = {}, .deadline = steady_now() + std::chrono::seconds(10)},
+                                         {.maintenance = true, .read_only = true}));
+    } catch (const Error& error) {
+        identity.unreached = error;
+        return identity;
+    }
+    try {
+        const std::string system = system_identifier(*session);
+        const bool in_recovery = session->value("select pg_catalog.pg_is_in_recovery()") == "t";
         identity.measured =
             "postgres system " + system + (in_recovery ? " in recovery" : " primary") + ", database " + database;
         identity.facts = Json{{"system_identifier", system}, {"in_recovery", in_recovery}, {"database", database}};
     } catch (const Error&) {
-        identity.measured.reset();  // not reachable, or it does not tell: the declared identity is what is left
+        identity.measured.reset();  // it does not tell this role: the declared identity is what is left
     }
     return identity;
 }

@@ -113,12 +113,16 @@ void check_targets(const Site& site, const Hands& hands, const Specs& specs, Che
     for (const auto& [name, resource] : site.resources) {
         if (!can_be_target(resource, specs)) continue;
         const TargetIdentity identity = hands.actions().identify(name);
-        checks.add({.kind = identity.measured ? FindingKind::ok : FindingKind::unknown,
-                    .step = "",
-                    .subject = "resource '" + name + "'",
-                    .message = identity.measured ? *identity.measured : identity.declared + ": could not be measured",
-                    .hint = ""},
-                   "");
+        Finding finding{.subject = "resource '" + name + "'", .message = identity.measured.value_or("")};
+        if (identity.unreached) {
+            finding.kind = FindingKind::blocker;
+            finding.message = identity.unreached->full_message();
+            finding.hint = identity.unreached->hint;
+        } else if (!identity.measured) {
+            finding.kind = FindingKind::unknown;
+            finding.message = identity.declared + ": could not be measured";
+        }
+        checks.add(finding, "");
     }
 }
 

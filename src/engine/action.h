@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/error.h"
 #include "base/json.h"
 #include "base/size.h"
 #include "base/time.h"
@@ -125,6 +126,7 @@ struct TargetIdentity {
     std::string declared;                 // "postgres db1:5432/shop": always known
     std::optional<std::string> measured;  // "postgres system 7301… primary, database shop": when it can be read
     Json facts = Json::object();          // shown on drift
+    std::optional<Error> unreached;       // why nobody could look at it; not kept in plans
 };
 
 // Targets that are locked where they live, and why the others are not.
