@@ -20,10 +20,9 @@ std::optional<PersonDecided::What> answer_named(std::string_view word) {
 void name_changed_files(Session& session, const RunRecord& record) {
     try {
         const auto site = find_site(session.site);
-        const auto runbook = look_for_runbook(record.plan.draft.runbook, site);
-        if (!runbook || read_text_file(*runbook) == record.plan.draft.runbook_source) return;
-        session.terminal.talk("note: '" + runbook->string() +
-                              "' is different today; the copy kept in the run is carried out\n");
+        for (const std::string& changed : changed_sources(record.plan.draft, site))
+            session.terminal.talk("note: " + printable(changed) +
+                                  " is different today; the copy kept in the run is carried out\n");
     } catch (const Error& error) {
         session.log.info("could not compare the runbook: " + error.message);
     }
