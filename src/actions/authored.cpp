@@ -41,7 +41,7 @@ std::string name_of(const Json& deed) {
 // What `lifeboat __lua` reads: the script as the run keeps it, and what it may look at.
 std::string script_input(const Context& context, const Json& deed) {
     const std::string script = deed.at("script").get<std::string>();
-    const std::filesystem::path kept = context.workspace.parent_path().parent_path() / "scripts" / script;
+    const std::filesystem::path kept = context.workspace.path().parent_path().parent_path() / "scripts" / script;
     const Json scope = {{"arguments", deed.value("arguments", Json::object())},
                         {"run",
                          {{"id", context.run_id},

@@ -17,6 +17,7 @@
 #include "base/size.h"
 #include "base/time.h"
 #include "engine/held.h"
+#include "engine/workspace.h"
 #include "runbook/spec.h"
 
 namespace lifeboat {
@@ -50,7 +51,7 @@ struct Context {
     int attempt = 1;
     bool drill = false;
     Json arguments = Json::object();  // expanded; secrets are references
-    std::filesystem::path workspace;  // this step's own folder below the run's; exists
+    Workspace workspace;              // this step's own folder below the run's
     std::stop_token stop;             // asked to stop: by a rollback, an interrupt, the deadline or a missed heartbeat
     SteadyTime deadline = SteadyTime::max();
     const Clock* clock = nullptr;

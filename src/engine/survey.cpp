@@ -95,7 +95,7 @@ class Surveyor {
         context.clock = &clock_;
         context.arguments = known_arguments(step.deed, all_known);
         context.expected_bytes = expected_bytes(step.deed);
-        context.workspace = workspace_(step.id);
+        context.workspace = Workspace([make = workspace_, id = step.id] { return make(id); });
         Survey seen;
         try {
             seen = action->survey(context);

@@ -33,14 +33,15 @@ ThreadCrew::ThreadCrew(const Clock& clock, std::function<void(const std::string&
 ThreadCrew::~ThreadCrew() {
     {
         std::lock_guard lock(mutex_);
+        over_ = true;
         for (auto& [key, worker] : workers_) {
             worker->stop.request_stop();
             worker->acknowledged = true;
         }
-        acknowledged_.notify_all();
     }
-    for (auto& [key, worker] : workers_)
-        if (worker->thread.joinable()) worker->thread.join();
+    acknowledged_.notify_all();
+    launched_.notify_all();
+    threads_.clear();
 }
 
 void ThreadCrew::launch(Work work) {
@@ -71,11 +72,29 @@ void ThreadCrew::launch(Work work) {
 
     std::lock_guard lock(mutex_);
     workers_[worker.work.key] = std::move(made);
-    worker.thread = std::jthread([this, &worker] { labour(worker); });
+    unclaimed_.push_back(&worker);
+    if (unclaimed_.size() > idle_) {
+        threads_.emplace_back([this] { labour(); });
+    } else {
+        launched_.notify_one();
+    }
 }
 
-void ThreadCrew::labour(Worker& worker) {
-    report(carry_out(worker));
+void ThreadCrew::labour() {
+    std::unique_lock lock(mutex_);
+    for (;;) {
+        ++idle_;
+        launched_.wait(lock, [this] { return over_ || !unclaimed_.empty(); });
+        --idle_;
+        if (unclaimed_.empty()) return;
+        Worker& worker = *unclaimed_.front();
+        unclaimed_.pop_front();
+        lock.unlock();
+        Finished finished = carry_out(worker);
+        lock.lock();
+        happenings_.emplace_back(std::move(finished));  // from here on the worker may be gone
+        happened_.notify_one();
+    }
 }
 
 // The step's boundary: the one place where what a deed throws is caught.
@@ -120,12 +139,6 @@ Finished ThreadCrew::carry_out(Worker& worker) {
         finished.error = std::move(error);
     }
     return finished;
-}
-
-void ThreadCrew::report(Happening happening) {
-    std::lock_guard lock(mutex_);
-    happenings_.push_back(std::move(happening));
-    happened_.notify_one();
 }
 
 void ThreadCrew::ask(Worker& worker, Happening happening) {
@@ -206,7 +219,7 @@ std::vector<Happening> ThreadCrew::wait(std::optional<Timestamp> until) {
         }
         happenings_.clear();
     }
-    return out;  // the threads of `finished` are at their end and are joined here
+    return out;
 }
 
 void ThreadCrew::interrupt() {
