@@ -46,15 +46,16 @@ bool allowed(const Call& call, Session& session, const Planned& planned) {
 int run(const Call& call, Session& session) {
     const Timestamp now = session.clock.now();
     const auto began = incident_start(call, now);
-    Planned planned = plan_for(call, session);
-    if (!session.json) show_plan(session, planned);
-    refuse_blockers(planned);
-    if (!allowed(call, session, planned)) {
+    auto planned = std::make_unique<Planned>(plan_for(call, session));
+    if (!session.json) show_plan(session, *planned);
+    refuse_blockers(*planned);
+    if (!allowed(call, session, *planned)) {
         session.terminal.talk("nothing was done\n");
         return 1;
     }
-    DirectoryRunStore store(planned.state, session.clock);
-    const std::string run_id = store.create(planned.plan, now);
+    DirectoryRunStore store(planned->state, session.clock);
+    const std::string run_id = store.create(planned->plan, now);
+    planned.reset();  // the run has its own
     if (!session.json) session.terminal.talk("run " + run_id + "\n");
     return live(session, store, run_id, {.incident_start = began});
 }

@@ -11,8 +11,8 @@ namespace {
 // happens.
 class Life {
   public:
-    Life(const Plan& plan, std::span<const Event> past, const Opening& opening, RunPorts ports)
-        : plan_(plan), opening_(opening), ports_(std::move(ports)), state_(replay(plan, past)) {}
+    Life(const Plan& plan, RunState past, const Opening& opening, RunPorts ports)
+        : plan_(plan), opening_(opening), ports_(std::move(ports)), state_(std::move(past)) {}
 
     RunState live() {
         if (state_.ended) return std::move(state_);
@@ -149,7 +149,7 @@ class Life {
         context.drill = plan_.draft.drill.has_value();
         context.arguments =
             launch.verb == Verb::prepare || own_rollback ? expand(plan_, state_, deed.arguments) : known.arguments;
-        context.workspace = ports_.workspace(step.id);
+        context.workspace = Workspace([make = ports_.workspace, id = step.id] { return make(id); });
         context.planned = planned_for(launch.key.step);
         if (launch.verb != Verb::undo) work.timeout = step.timeout;
         work.heartbeat = step.heartbeat;
@@ -300,8 +300,8 @@ class Life {
 
 }  // namespace
 
-RunState execute(const Plan& plan, std::span<const Event> past, const Opening& opening, RunPorts ports) {
-    return Life(plan, past, opening, std::move(ports)).live();
+RunState execute(const Plan& plan, RunState past, const Opening& opening, RunPorts ports) {
+    return Life(plan, std::move(past), opening, std::move(ports)).live();
 }
 
 }  // namespace lifeboat

@@ -4,7 +4,6 @@
 
 #include <filesystem>
 #include <functional>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -37,8 +36,8 @@ struct Opening {
     std::vector<std::string> orphans_ended;  // what was ended before (children of a dead runner)
 };
 
-// Runs until the run has ended or is paused; returns the last state. `past` is the journal so far.
+// Runs until the run has ended or is paused; returns the last state. `past` is the fold of the journal so far.
 // Throws only what the journal throws: everything a deed throws becomes an event.
-RunState execute(const Plan& plan, std::span<const Event> past, const Opening& opening, RunPorts ports);
+RunState execute(const Plan& plan, RunState past, const Opening& opening, RunPorts ports);
 
 }  // namespace lifeboat

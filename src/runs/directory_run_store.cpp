@@ -114,17 +114,18 @@ std::filesystem::path DirectoryRunStore::folder(const std::string& run_id) const
         "'lifeboat history' lists the runs."};
 }
 
-RunRecord DirectoryRunStore::read(const std::string& run_id) const {
-    const auto run = folder(run_id);
-    RunRecord record{.run_id = run_id};
-    // the plan first: what its parsing needs for a moment is free again for the records
-    record.plan =
-        plan_from_json(parse_json(read_file_if_any(run / "plan.json").value_or(""), (run / "plan.json").string()));
-    JournalContent content = read_journal(run / "journal.jsonl");
-    record.events = std::move(content.events);
-    record.torn_tail = std::move(content.torn_tail);
-    record.head = std::move(content.head);
-    return record;
+Plan DirectoryRunStore::plan(const std::string& run_id) const {
+    const auto path = folder(run_id) / "plan.json";
+    return plan_from_json(parse_json(read_file_if_any(path).value_or(""), path.string()));
+}
+
+EventsSeen DirectoryRunStore::each_event(const std::string& run_id, const std::function<void(Event)>& take) const {
+    JournalSeen seen = each_record(folder(run_id) / "journal.jsonl", take);
+    return {.head = std::move(seen.head), .torn_tail = std::move(seen.torn_tail)};
+}
+
+std::uint64_t DirectoryRunStore::torn_bytes(const std::string& run_id) const {
+    return glimpse(folder(run_id) / "journal.jsonl").torn;
 }
 
 std::unique_ptr<Journal> DirectoryRunStore::open_journal(const std::string& run_id) {
@@ -141,7 +142,7 @@ std::unique_ptr<Journal> DirectoryRunStore::open_journal(const std::string& run_
     }
     lock->write_note(to_text(to_json(Holder{.run_id = run_id, .runner = this_runner(), .since = clock_.now()})));
     const auto path = run / "journal.jsonl";
-    return std::make_unique<LockedJournal>(std::move(*lock), JournalFile{path, end_of_journal(path)});
+    return std::make_unique<LockedJournal>(std::move(*lock), JournalFile{path, each_record(path, [](const Event&) {})});
 }
 
 std::vector<StoredRun> DirectoryRunStore::list() const {

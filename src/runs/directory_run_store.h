@@ -20,7 +20,8 @@ class DirectoryRunStore final : public RunStore {
     DirectoryRunStore& operator=(const DirectoryRunStore&) = delete;
 
     std::string create(const Plan& plan, Timestamp now) override;
-    RunRecord read(const std::string& run_id) const override;
+    Plan plan(const std::string& run_id) const override;
+    EventsSeen each_event(const std::string& run_id, const std::function<void(Event)>& take) const override;
     std::unique_ptr<Journal> open_journal(const std::string& run_id) override;
     std::vector<StoredRun> list() const override;
     std::filesystem::path folder(const std::string& run_id) const override;
@@ -28,6 +29,8 @@ class DirectoryRunStore final : public RunStore {
                                        const Runner& runner) override;
     void release_claims(const std::string& run_id) override;
 
+    // Bytes of a last record that was not written to its end: `open_journal` cuts them off.
+    std::uint64_t torn_bytes(const std::string& run_id) const;
     // Removes a run that never began (its targets were locked). Throws Error{refused} when it has a record.
     void discard(const std::string& run_id);
     // Who runs it at this moment, asked of the kernel: nullopt when nobody does.

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -29,21 +30,24 @@ struct JournalEnd {
     std::string head{journal_root};  // what the next record's `prev` will be
 };
 
-struct JournalContent : JournalEnd {
-    std::vector<Event> events;
+struct JournalSeen : JournalEnd {
     std::optional<std::string> torn_tail;  // what was left out at the end, and why
 };
 
-// Reads and verifies everything, in one pass. Throws Error{journal_damaged} naming the line for anything wrong before a
-// torn tail, Error{unsupported} for a record of another version.
+// Gives `take` one record after the other, each verified, in one pass. Throws Error{journal_damaged} naming the line
+// for anything wrong before a torn tail, Error{unsupported} for a record of another version, and what `take` throws.
+JournalSeen each_record(const std::filesystem::path& path, const std::function<void(Event)>& take);
+
+struct JournalContent : JournalSeen {
+    std::vector<Event> events;
+};
 JournalContent read_journal(const std::filesystem::path& path);
-// The same checks without keeping the records.
-JournalEnd end_of_journal(const std::filesystem::path& path);
 
 // What can be said of a run without reading all of its journal: nothing is verified.
 struct Glimpse {
     bool begun = false;  // it has a record
     bool ended = false;
+    std::uint64_t torn = 0;  // bytes behind the last whole record
     std::optional<Timestamp> started_at;
     std::optional<Verdict> verdict;  // of the last event that says; none while it runs
 };

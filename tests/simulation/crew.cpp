@@ -356,9 +356,8 @@ Result run_schedule(const Schedule& schedule) {
                         .runner = {.host = "h", .pid = result.lives},
                         .incident_start = clock.now(),
                         .decisions = decisions};
-        const std::vector<Event> past = journal.durable;
         try {
-            result.state = execute(plan, past, opening, ports);
+            result.state = execute(plan, replay(plan, journal.durable), opening, ports);
         } catch (const Killed&) {
             result.killed = true;
             decisions.clear();

@@ -103,8 +103,7 @@ struct Stage {
             log.push_back(id + ": " + std::string(line));
         });
         Blind blind;
-        const std::vector<Event> past = journal.all;
-        return execute(plan, past,
+        return execute(plan, replay(plan, journal.all),
                        {.run_id = "r1",
                         .runner = {.host = "h", .pid = 1},
                         .incident_start = clock.now(),
