@@ -70,12 +70,13 @@ void ThreadCrew::launch(Work work) {
     };
     context.log = [this, &worker](std::string_view line) { log_line_(worker.work.context.step_id, line); };
 
-    std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
     workers_[worker.work.key] = std::move(made);
     unclaimed_.push_back(&worker);
     if (unclaimed_.size() > idle_) {
         threads_.emplace_back([this] { labour(); });
     } else {
+        lock.unlock();  // whoever wakes up finds it free
         launched_.notify_one();
     }
 }
@@ -93,7 +94,9 @@ void ThreadCrew::labour() {
         Finished finished = carry_out(worker);
         lock.lock();
         happenings_.emplace_back(std::move(finished));  // from here on the worker may be gone
+        lock.unlock();
         happened_.notify_one();
+        lock.lock();
     }
 }
 
