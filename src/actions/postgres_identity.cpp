@@ -89,6 +89,7 @@ std::vector<std::string> end_postgres_orphans(const ActionWorld& world, const Re
         wait_for(context, std::chrono::milliseconds(10));
     }
     std::vector<std::string> lines;
+    lines.reserve(ended.size());
     for (auto& [pid, line] : ended)
         lines.push_back(std::move(line));
     return lines;
