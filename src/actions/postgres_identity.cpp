@@ -1,25 +1,13 @@
-#include <fstream>
-
-#include <unistd.h>
-
 #include "actions/postgres_catalogue.h"
 #include "actions/postgres_connection.h"
 #include "actions/waiting.h"
 #include "base/text.h"
+#include "world/machine.h"
 #include "world/process.h"
 
 namespace lifeboat {
 
 namespace {
-
-std::string this_machine() {
-    std::ifstream file("/etc/machine-id");
-    std::string id;
-    if (std::getline(file, id) && !id.empty()) return id;
-    char name[256] = {};
-    gethostname(name, sizeof name - 1);
-    return name;
-}
 
 // The same server under its several names: sockets and loopback addresses are this machine.
 std::string canonical_host(const std::string& host) {
@@ -30,7 +18,7 @@ std::string canonical_host(const std::string& host) {
         lower.pop_back();
     const bool local =
         lower.empty() || lower.front() == '/' || lower == "localhost" || lower == "::1" || lower.starts_with("127.");
-    return local ? this_machine() : lower;
+    return local ? machine_id() : lower;
 }
 
 }  // namespace

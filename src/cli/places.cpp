@@ -193,10 +193,4 @@ std::string user_name() {
     return entry != nullptr ? entry->pw_name : "uid " + std::to_string(::geteuid());
 }
 
-std::string host_name() {
-    std::array<char, 256> name{};
-    if (::gethostname(name.data(), name.size() - 1) != 0) return "unknown";
-    return name.data();
-}
-
 }  // namespace lifeboat

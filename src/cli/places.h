@@ -37,8 +37,7 @@ void write_text_file(const std::filesystem::path& path, std::string_view text);
 using TextSink = std::function<void(std::string_view)>;
 void write_text_file(const std::filesystem::path& path, const std::function<void(const TextSink&)>& write);
 
-// The user at the keyboard and this host, as the journal names them.
+// The user at the keyboard, as the journal names them.
 std::string user_name();
-std::string host_name();
 
 }  // namespace lifeboat
