@@ -205,7 +205,7 @@ std::optional<Holder> DirectoryRunStore::runner_of(const std::string& run_id) co
 
 std::filesystem::path DirectoryRunStore::workspace(const std::string& run_id, const std::string& step_id) const {
     auto path = runs_ / file_name(run_id) / "steps" / file_name(step_id);
-    make_directories(path);
+    if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) throw_errno("make folder '" + path.string() + "'", errno);
     return path;
 }
 

@@ -36,7 +36,8 @@ class DirectoryRunStore final : public RunStore {
     // Who runs it at this moment, asked of the kernel: nullopt when nobody does.
     std::optional<Holder> runner_of(const std::string& run_id) const;
 
-    std::filesystem::path workspace(const std::string& run_id, const std::string& step_id) const;  // made when missing
+    // Made when missing, not durably: what has to survive a power cut there is synced by who makes it, name and all.
+    std::filesystem::path workspace(const std::string& run_id, const std::string& step_id) const;
     std::filesystem::path log_file(const std::string& run_id, const std::string& step_id) const;
     const std::filesystem::path& state() const { return state_; }
 
