@@ -1,8 +1,6 @@
 #include "actions/files_family.h"
 
-#include <array>
 #include <atomic>
-#include <fstream>
 
 #include <unistd.h>
 

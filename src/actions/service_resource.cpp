@@ -1,6 +1,5 @@
 #include "actions/service_resource.h"
 
-#include <array>
 #include <fstream>
 
 #include <unistd.h>

@@ -43,7 +43,7 @@ class ThreadCrew final : public Crew {
     std::condition_variable happened_;      // for the engine's thread
     std::condition_variable acknowledged_;  // for the workers
     std::condition_variable launched_;      // for threads without work
-    std::deque<Worker*> unclaimed_;         // no more than there are idle threads
+    std::deque<Worker*> unclaimed_;         // the next free thread takes the first
     std::size_t idle_ = 0;
     bool over_ = false;
     std::vector<std::jthread> threads_;

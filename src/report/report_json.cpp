@@ -74,10 +74,6 @@ Json step_json(const ReportedStep& step) {
             {"undos", std::move(undos)}};
 }
 
-}  // namespace
-
-namespace {
-
 Json to_json(const Report& report, Json steps) {
     Json contacts = Json::array();
     for (const Contact& each : report.contacts)
@@ -210,8 +206,10 @@ void write_json(const Report& report, const std::function<void(std::string_view)
     bool first = true;
     for (const ReportedStep& each : report.steps) {
         std::string step = std::exchange(first, false) ? "\n    " : ",\n    ";
-        for (const char c : to_pretty_text(step_json(each)))
-            step += c == '\n' ? "\n    " : std::string(1, c);
+        for (const char c : to_pretty_text(step_json(each))) {
+            step += c;
+            if (c == '\n') step += "    ";
+        }
         out(step);
     }
     if (!first) out("\n  ");

@@ -9,8 +9,7 @@ namespace lifeboat {
 
 std::string host_name() {
     std::array<char, 256> name{};
-    ::gethostname(name.data(), name.size() - 1);
-    return name.data();
+    return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "unknown";
 }
 
 std::string machine_id() {
