@@ -195,33 +195,28 @@ SteadyTime ThreadCrew::next_deadline() const {
 
 std::vector<Happening> ThreadCrew::wait(std::optional<Timestamp> until) {
     std::vector<Happening> out;
-    std::vector<std::unique_ptr<Worker>> finished;
-    {
-        std::unique_lock lock(mutex_);
-        // The wait for a wall-clock time is measured on the steady clock, so that a jump of the wall clock cannot
-        // freeze it.
-        SteadyTime wake = SteadyTime::max();
-        if (until) wake = clock_.steady() + elapsed(clock_.now(), *until);
-        while (happenings_.empty() && !interrupted_) {
-            const SteadyTime now = clock_.steady();
-            stop_late_workers(now);
-            const SteadyTime next = std::min(wake, next_deadline());
-            if (now >= wake) break;
-            if (next == SteadyTime::max()) {
-                happened_.wait(lock);
-            } else {
-                happened_.wait_for(lock, next - now);
-            }
+    std::unique_lock lock(mutex_);
+    // The wait for a wall-clock time is measured on the steady clock, so that a jump of the wall clock cannot
+    // freeze it.
+    SteadyTime wake = SteadyTime::max();
+    if (until) wake = clock_.steady() + elapsed(clock_.now(), *until);
+    while (happenings_.empty() && !interrupted_) {
+        const SteadyTime now = clock_.steady();
+        stop_late_workers(now);
+        const SteadyTime next = std::min(wake, next_deadline());
+        if (now >= wake) break;
+        if (next == SteadyTime::max()) {
+            happened_.wait(lock);
+        } else {
+            happened_.wait_for(lock, next - now);
         }
-        if (std::exchange(interrupted_, false)) out.emplace_back(Interrupted{});
-        for (Happening& happening : happenings_) {
-            if (const auto* each = std::get_if<Finished>(&happening)) {
-                if (auto node = workers_.extract(each->key)) finished.push_back(std::move(node.mapped()));
-            }
-            out.push_back(std::move(happening));
-        }
-        happenings_.clear();
     }
+    if (std::exchange(interrupted_, false)) out.emplace_back(Interrupted{});
+    for (Happening& happening : happenings_) {
+        if (const auto* each = std::get_if<Finished>(&happening)) workers_.erase(each->key);
+        out.push_back(std::move(happening));
+    }
+    happenings_.clear();
     return out;
 }
 
