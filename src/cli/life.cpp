@@ -101,13 +101,10 @@ int exit_code_of(const Plan& plan, const RunState& state, Timestamp now, int sig
 }
 
 int live(Session& session, DirectoryRunStore& store, const std::string& run_id, const LifeWishes& wishes) {
-    const std::uint64_t torn = store.torn_bytes(run_id);
-    std::unique_ptr<Journal> file = store.open_journal(run_id);
-    if (torn > 0)
-        session.terminal.talk("note: the last record was not written to its end (" + counted(torn, "byte") +
-                              ") and does not count: it is cut\n");
     const Plan plan = store.plan(run_id);
-    RunState state = state_of(store, run_id, plan);
+    RunState state = initial_state(plan);
+    auto [file, seen] = store.take_over(run_id, [&](const Event& event) { apply(state, plan, event); });
+    if (seen.torn_tail) session.terminal.talk("note: " + printable(*seen.torn_tail) + ": it is cut\n");
     if (state.ended) {
         throw Error{ErrorCode::usage, "run '" + run_id + "' has ended: " + std::string(to_text(state.verdict->verdict)),
                     "`lifeboat report " + run_id + "` shows it; a new run begins with `lifeboat run`."};

@@ -69,12 +69,6 @@ std::string any_run(const DirectoryRunStore& store, const std::optional<std::str
     return ids.size() == 1 ? ids.front() : runs.front().run_id;
 }
 
-RunState state_of(const DirectoryRunStore& store, const std::string& run_id, const Plan& plan) {
-    RunState state = initial_state(plan);
-    store.each_event(run_id, [&](const Event& event) { apply(state, plan, event); });
-    return state;
-}
-
 Report report_of(const DirectoryRunStore& store, const std::string& run_id, const Plan& plan, const RunState& state) {
     ReportFold fold(plan, state);
     EventsSeen seen = store.each_event(run_id, [&fold](const Event& event) { fold.take(event); });
@@ -83,7 +77,9 @@ Report report_of(const DirectoryRunStore& store, const std::string& run_id, cons
 
 Report report_of(const DirectoryRunStore& store, const std::string& run_id) {
     const Plan plan = store.plan(run_id);
-    return report_of(store, run_id, plan, state_of(store, run_id, plan));
+    RunState state = initial_state(plan);
+    store.each_event(run_id, [&](const Event& event) { apply(state, plan, event); });
+    return report_of(store, run_id, plan, state);
 }
 
 void write_reports(const DirectoryRunStore& store, const Report& report) {

@@ -19,10 +19,9 @@ std::string unfinished_run(const DirectoryRunStore& store, const std::optional<s
 // The run that was named, else the only unfinished one, else the last one.
 std::string any_run(const DirectoryRunStore& store, const std::optional<std::string>& named);
 
-// The fold of the run's journal as it stands.
-RunState state_of(const DirectoryRunStore& store, const std::string& run_id, const Plan& plan);
 // Folded from the run's journal alone.
 Report report_of(const DirectoryRunStore& store, const std::string& run_id);
+// For one who has folded the state already.
 Report report_of(const DirectoryRunStore& store, const std::string& run_id, const Plan& plan, const RunState& state);
 // Into the run's folder, as report.md and report.json.
 void write_reports(const DirectoryRunStore& store, const Report& report);

@@ -29,6 +29,12 @@ struct EventsSeen {
     std::optional<std::string> torn_tail;  // why the last record was left out, when it was
 };
 
+// A run that nobody else can change now.
+struct TakenOver {
+    std::unique_ptr<Journal> journal;
+    EventsSeen seen;
+};
+
 // A run as it stands.
 struct RunRecord : EventsSeen {
     std::string run_id;
@@ -47,8 +53,11 @@ class RunStore {
     virtual EventsSeen each_event(const std::string& run_id, const std::function<void(Event)>& take) const = 0;
     // Everything at once, for runs that are looked at as a whole.
     RunRecord read(const std::string& run_id) const;
-    // Takes the run itself (one runner at a time; Error{locked}), cuts a torn tail, and appends from there.
-    virtual std::unique_ptr<Journal> open_journal(const std::string& run_id) = 0;
+    // Takes the run itself (one runner at a time; Error{locked}), gives `take` the events of its journal, cuts a torn
+    // tail, and appends from there.
+    virtual TakenOver take_over(const std::string& run_id, const std::function<void(Event)>& take) = 0;
+    // The same for one who does not ask what happened before.
+    std::unique_ptr<Journal> open_journal(const std::string& run_id);
     virtual std::vector<StoredRun> list() const = 0;                            // newest first
     virtual std::filesystem::path folder(const std::string& run_id) const = 0;  // for workspaces, logs and reports
 

@@ -124,11 +124,7 @@ EventsSeen DirectoryRunStore::each_event(const std::string& run_id, const std::f
     return {.head = std::move(seen.head), .torn_tail = std::move(seen.torn_tail)};
 }
 
-std::uint64_t DirectoryRunStore::torn_bytes(const std::string& run_id) const {
-    return glimpse(folder(run_id) / "journal.jsonl").torn;
-}
-
-std::unique_ptr<Journal> DirectoryRunStore::open_journal(const std::string& run_id) {
+TakenOver DirectoryRunStore::take_over(const std::string& run_id, const std::function<void(Event)>& take) {
     const auto run = folder(run_id);
     auto lock = FileLock::try_take(run / "lock");
     if (!lock) {
@@ -142,7 +138,9 @@ std::unique_ptr<Journal> DirectoryRunStore::open_journal(const std::string& run_
     }
     lock->write_note(to_text(to_json(Holder{.run_id = run_id, .runner = this_runner(), .since = clock_.now()})));
     const auto path = run / "journal.jsonl";
-    return std::make_unique<LockedJournal>(std::move(*lock), JournalFile{path, each_record(path, [](const Event&) {})});
+    JournalSeen seen = each_record(path, take);
+    return {.journal = std::make_unique<LockedJournal>(std::move(*lock), JournalFile{path, seen}),
+            .seen = {.head = std::move(seen.head), .torn_tail = std::move(seen.torn_tail)}};
 }
 
 std::vector<StoredRun> DirectoryRunStore::list() const {

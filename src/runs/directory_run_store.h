@@ -22,15 +22,13 @@ class DirectoryRunStore final : public RunStore {
     std::string create(const Plan& plan, Timestamp now) override;
     Plan plan(const std::string& run_id) const override;
     EventsSeen each_event(const std::string& run_id, const std::function<void(Event)>& take) const override;
-    std::unique_ptr<Journal> open_journal(const std::string& run_id) override;
+    TakenOver take_over(const std::string& run_id, const std::function<void(Event)>& take) override;
     std::vector<StoredRun> list() const override;
     std::filesystem::path folder(const std::string& run_id) const override;
     std::unique_ptr<Held> lock_targets(const std::string& run_id, const std::vector<TargetIdentity>& targets,
                                        const Runner& runner) override;
     void release_claims(const std::string& run_id) override;
 
-    // Bytes of a last record that was not written to its end: `open_journal` cuts them off.
-    std::uint64_t torn_bytes(const std::string& run_id) const;
     // Removes a run that never began (its targets were locked). Throws Error{refused} when it has a record.
     void discard(const std::string& run_id);
     // Who runs it at this moment, asked of the kernel: nullopt when nobody does.

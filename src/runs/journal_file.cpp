@@ -159,12 +159,11 @@ std::string journal_line(const Event& event, std::string_view prev) {
 
 JournalSeen each_record(const std::filesystem::path& path, const std::function<void(Event)>& take) {
     JournalSeen seen;
-    const std::string_view::size_type torn =
-        each_line(path, [&](std::string_view text) {
-            take(parse_line(text, path, static_cast<std::size_t>(++seen.seq), seen.head));
-            seen.head = sha256_hex(text);
-            seen.length += text.size() + 1;
-        }).size();
+    const std::size_t torn = each_line(path, [&](std::string_view text) {
+                                 take(parse_line(text, path, static_cast<std::size_t>(++seen.seq), seen.head));
+                                 seen.head = sha256_hex(text);
+                                 seen.length += text.size() + 1;
+                             }).size();
     if (torn > 0) {
         seen.torn_tail = "the last record was not written to its end (" + counted(torn, "byte") + " after line " +
                          std::to_string(seen.seq) + ") and does not count";
@@ -195,7 +194,6 @@ Glimpse glimpse(const std::filesystem::path& journal) {
         tail = read_range(file, from, static_cast<std::size_t>(size - from), journal);
         // without the torn end and without the piece of a line in front, something must be left
         const std::size_t last = tail.rfind('\n');
-        found.torn = tail.size() - (last == std::string::npos ? 0 : last + 1);
         tail.resize(last == std::string::npos ? 0 : last);
         if (from == 0) break;
         if (const std::size_t newline = tail.find('\n'); newline != std::string::npos) {

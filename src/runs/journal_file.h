@@ -47,7 +47,6 @@ JournalContent read_journal(const std::filesystem::path& path);
 struct Glimpse {
     bool begun = false;  // it has a record
     bool ended = false;
-    std::uint64_t torn = 0;  // bytes behind the last whole record
     std::optional<Timestamp> started_at;
     std::optional<Verdict> verdict;  // of the last event that says; none while it runs
 };
