@@ -69,17 +69,15 @@ std::string any_run(const DirectoryRunStore& store, const std::optional<std::str
     return ids.size() == 1 ? ids.front() : runs.front().run_id;
 }
 
-Report report_of(const DirectoryRunStore& store, const std::string& run_id, const Plan& plan, const RunState& state) {
-    ReportFold fold(plan, state);
-    EventsSeen seen = store.each_event(run_id, [&fold](const Event& event) { fold.take(event); });
-    return fold.finish(state, std::move(seen.head));
-}
-
 Report report_of(const DirectoryRunStore& store, const std::string& run_id) {
     const Plan plan = store.plan(run_id);
     RunState state = initial_state(plan);
-    store.each_event(run_id, [&](const Event& event) { apply(state, plan, event); });
-    return report_of(store, run_id, plan, state);
+    ReportFold fold(plan);
+    EventsSeen seen = store.each_event(run_id, [&](const Event& event) {
+        apply(state, plan, event);
+        fold.take(event);
+    });
+    return fold.finish(state, std::move(seen.head));
 }
 
 void write_reports(const DirectoryRunStore& store, const Report& report) {

@@ -21,8 +21,6 @@ std::string any_run(const DirectoryRunStore& store, const std::optional<std::str
 
 // Folded from the run's journal alone.
 Report report_of(const DirectoryRunStore& store, const std::string& run_id);
-// For one who has folded the state already.
-Report report_of(const DirectoryRunStore& store, const std::string& run_id, const Plan& plan, const RunState& state);
 // Into the run's folder, as report.md and report.json.
 void write_reports(const DirectoryRunStore& store, const Report& report);
 

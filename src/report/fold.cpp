@@ -28,25 +28,20 @@ const Deed& deed_of(const Step& step, int deed) {
     return deed == 1 && step.fallback ? *step.fallback : step.deed;
 }
 
-void lay_out_steps(const Plan& plan, const RunState& state, Report& report) {
-    for (std::size_t i = 0; i < step_count(plan); ++i) {
-        const DraftedStep& drafted = step_at(plan, i);
+void say_how_steps_stand(const Plan& plan, const RunState& state, std::vector<ReportedStep>& steps) {
+    for (std::size_t i = 0; i < steps.size(); ++i) {
         const StepState& past = state.steps.at(i);
-        const Deed& deed = deed_of(drafted, past.current);
-        report.steps.push_back({.id = drafted.id,
-                                .phase = drafted.phase,
-                                .doc = drafted.doc,
-                                .action = deed.action,
-                                .effect = deed.effect,
-                                .proves = deed.proves,
-                                .crosses = drafted.crosses,
-                                .always = is_always(plan, i),
-                                .label = std::string(label(past)),
-                                .end = past.end,
-                                .started = past.started,
-                                .ended = past.ended,
-                                .outputs = past.end == StepEnd::done ? past.outputs : Json(nullptr),
-                                .error = past.error});
+        const Deed& deed = deed_of(step_at(plan, i), past.current);
+        ReportedStep& step = steps[i];
+        step.action = deed.action;
+        step.effect = deed.effect;
+        step.proves = deed.proves;
+        step.label = std::string(label(past));
+        step.end = past.end;
+        step.started = past.started;
+        step.ended = past.ended;
+        if (past.end == StepEnd::done) step.outputs = past.outputs;
+        step.error = past.error;
     }
 }
 
@@ -298,7 +293,7 @@ class ReportFold::Walk {
     std::optional<std::size_t> rollback_cause_;
 };
 
-ReportFold::ReportFold(const Plan& plan, const RunState& state) : plan_(plan) {
+ReportFold::ReportFold(const Plan& plan) : plan_(plan) {
     const Draft& draft = plan.draft;
     report_ = {.runbook = draft.runbook,
                .summary = draft.summary,
@@ -307,19 +302,16 @@ ReportFold::ReportFold(const Plan& plan, const RunState& state) : plan_(plan) {
                .inputs = draft.inputs,
                .targets = plan.targets,
                .drill = draft.drill.has_value(),
-               .ended = state.ended,
-               .paused = state.paused.has_value(),
-               .started_at = state.started_at,
-               .last_at = state.last_at,
-               .line_crossed_at = state.line_crossed_at,
                .plan_digest = plan.digest,
                .runbook_sha256 = sha256_hex(draft.runbook_source)};
-    if (state.started) {
-        report_.run_id = state.started->run_id;
-        report_.incident_start = state.started->incident_start;
-        report_.incident_declared = state.started->incident_declared;
+    for (std::size_t i = 0; i < step_count(plan); ++i) {
+        const DraftedStep& drafted = step_at(plan, i);
+        report_.steps.push_back({.id = drafted.id,
+                                 .phase = drafted.phase,
+                                 .doc = drafted.doc,
+                                 .crosses = drafted.crosses,
+                                 .always = is_always(plan, i)});
     }
-    lay_out_steps(plan, state, report_);
     walk_ = std::make_unique<Walk>(plan_, report_);
 }
 
@@ -333,6 +325,17 @@ void ReportFold::take(const Event& event) {
 Report ReportFold::finish(const RunState& state, std::string journal_head) {
     const Draft& draft = plan_.draft;
     report_.journal_head = std::move(journal_head);
+    report_.ended = state.ended;
+    report_.paused = state.paused.has_value();
+    report_.started_at = state.started_at;
+    report_.last_at = state.last_at;
+    report_.line_crossed_at = state.line_crossed_at;
+    if (state.started) {
+        report_.run_id = state.started->run_id;
+        report_.incident_start = state.started->incident_start;
+        report_.incident_declared = state.started->incident_declared;
+    }
+    say_how_steps_stand(plan_, state, report_.steps);
     const VerdictReached judged = state.verdict ? *state.verdict : judge(plan_, state, state.last_at);
     report_.verdict = judged.verdict;
     report_.exit = exit_code(judged.verdict);
@@ -359,7 +362,7 @@ Report ReportFold::finish(const RunState& state, std::string journal_head) {
 }
 
 Report fold_report(const Plan& plan, std::span<const Event> events, const RunState& state, std::string journal_head) {
-    ReportFold fold(plan, state);
+    ReportFold fold(plan);
     for (const Event& event : events)
         fold.take(event);
     return fold.finish(state, std::move(journal_head));

@@ -173,11 +173,10 @@ struct Report {
 // Folds the events of a run, given one after the other, into its report. `plan` outlives the fold.
 class ReportFold {
   public:
-    // `state` is the fold of all the events that will be taken.
-    ReportFold(const Plan& plan, const RunState& state);
+    explicit ReportFold(const Plan& plan);
     ~ReportFold();
     void take(const Event& event);
-    // `journal_head` comes from whoever read the journal (EventsSeen::head).
+    // `state` is the fold of the same events; `journal_head` comes from whoever has the journal.
     Report finish(const RunState& state, std::string journal_head = {});
 
   private:
