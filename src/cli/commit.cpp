@@ -72,7 +72,14 @@ int commit(const Call& call, Session& session) {
     const std::string run_id = call.has("run") ? any_run(store, call.one("run")) : last_that_keeps(store);
     const Plan plan = store.plan(run_id);
     RunState state = initial_state(plan);
-    const auto journal = store.take_over(run_id, [&](const Event& event) { apply(state, plan, event); }).journal;
+    ReportFold fold(plan);
+    const auto journal = store
+                             .take_over(run_id,
+                                        [&](const Event& event) {
+                                            apply(state, plan, event);
+                                            fold.take(event);
+                                        })
+                             .journal;
     if (!state.ended)
         throw Error{ErrorCode::usage, "run '" + run_id + "' has not ended",
                     "Its old state may still be needed; see `lifeboat status`."};
@@ -86,7 +93,7 @@ int commit(const Call& call, Session& session) {
             session.terminal.output(to_pretty_text(Json{{"run", run_id}, {"removed", Json::array()}}) + "\n");
         return 0;
     }
-    const std::vector<ReportedKept> kept = report_of(store, run_id, plan, state).kept;
+    const std::vector<ReportedKept> kept = fold.finish(state).kept;
     if (!session.json) {
         for (const ReportedKept& one : kept)
             session.terminal.output("! " + printable(one.what) + "  (kept by step '" + one.step + "')\n");
@@ -109,6 +116,7 @@ int commit(const Call& call, Session& session) {
     const std::vector<Event> events{
         {.seq = state.seq + 1, .at = session.clock.now(), .body = Committed{.removed = removed, .by = user_name()}}};
     journal->append(events);
+    journal->sync();
     if (session.json) {
         session.terminal.output(to_pretty_text(Json{{"run", run_id}, {"removed", removed}}) + "\n");
     } else {

@@ -91,6 +91,21 @@ HeldTargets hold_targets(DirectoryRunStore& store, const std::string& run_id, co
     }
 }
 
+// Folds the report while the events go by.
+class Reporting final : public Observer {
+  public:
+    Reporting(ReportFold& fold, Observer& view) : fold_(fold), view_(view) {}
+    void saw(const Event& event) override {
+        fold_.take(event);
+        view_.saw(event);
+    }
+    void progressed(std::size_t step, const Progress& progress) override { view_.progressed(step, progress); }
+
+  private:
+    ReportFold& fold_;
+    Observer& view_;
+};
+
 }  // namespace
 
 int exit_code_of(const Plan& plan, const RunState& state, Timestamp now, int signal) {
@@ -103,7 +118,11 @@ int exit_code_of(const Plan& plan, const RunState& state, Timestamp now, int sig
 int live(Session& session, DirectoryRunStore& store, const std::string& run_id, const LifeWishes& wishes) {
     const Plan plan = store.plan(run_id);
     RunState state = initial_state(plan);
-    auto [file, seen] = store.take_over(run_id, [&](const Event& event) { apply(state, plan, event); });
+    ReportFold fold(plan);
+    auto [file, seen] = store.take_over(run_id, [&](const Event& event) {
+        apply(state, plan, event);
+        fold.take(event);
+    });
     if (seen.torn_tail) session.terminal.talk("note: " + printable(*seen.torn_tail) + ": it is cut\n");
     if (state.ended) {
         throw Error{ErrorCode::usage, "run '" + run_id + "' has ended: " + std::string(to_text(state.verdict->verdict)),
@@ -129,6 +148,7 @@ int live(Session& session, DirectoryRunStore& store, const std::string& run_id, 
         for (const std::string& reason : held.there.not_locked)
             view.say("only this host's lock guards " + reason);
         StepLogs logs(store, run_id, session.redactor);
+        Reporting reporting(fold, view);
         ThreadCrew crew(session.clock,
                         [&logs](const std::string& step, std::string_view line) { logs.write(step, line); });
         const Interrupts interrupts([&](int, int count) {
@@ -143,15 +163,15 @@ int live(Session& session, DirectoryRunStore& store, const std::string& run_id, 
              .clock = session.clock,
              .actions = hands.actions(),
              .redactor = session.redactor,
-             .observer = view,
+             .observer = reporting,
              .workspace = [&store, &run_id](const std::string& step) { return store.workspace(run_id, step); }});
         signal = interrupts.first();
     }
     if (state.ended) store.release_claims(run_id);
     held = {};
+    const Report report = fold.finish(state, file->head());
     file.reset();
 
-    const Report report = report_of(store, run_id, plan, state);
     write_reports(store, report);
     show_end(session, report);
     send_notices(session, hands, plan, state, run_id);

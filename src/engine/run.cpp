@@ -1,5 +1,8 @@
 #include "engine/run.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include "engine/decide.h"
 #include "engine/scope.h"
 
@@ -19,11 +22,14 @@ class Life {
         open();
         for (;;) {
             const std::optional<WaitUntil> wait = decide_all();
-            flush();
+            const bool only_looks = look();
+            write();
+            // what a quick look has found by now goes to the disk in the same sync
+            if (only_looks && hear(ports_.clock.now())) continue;
+            sync();
             act();
             if (!wait) return std::move(state_);
-            for (Happening& happening : ports_.crew.wait(wait->until))
-                std::visit([this](auto& each) { happened(each); }, happening);
+            hear(wait->until);
         }
     }
 
@@ -33,7 +39,8 @@ class Life {
     RunPorts ports_;
     RunState state_;
     Live live_;
-    std::vector<Event> unwritten_;  // applied to the state, not yet durable; nothing acts on them before they are
+    // Applied to the state; nothing touches the world on their account before they are durable.
+    std::vector<Event> unwritten_, unsynced_;
     std::vector<Work> to_launch_;
     std::vector<WorkKey> to_cancel_, to_acknowledge_;
 
@@ -59,12 +66,27 @@ class Life {
         unwritten_.push_back(std::move(event));
     }
 
-    void flush() {
+    void write() {
         if (unwritten_.empty()) return;
         ports_.journal.append(unwritten_);
-        for (const Event& event : unwritten_)
-            ports_.observer.saw(event);
+        std::move(unwritten_.begin(), unwritten_.end(), std::back_inserter(unsynced_));
         unwritten_.clear();
+    }
+
+    void sync() {
+        if (unsynced_.empty()) return;
+        ports_.journal.sync();
+        for (const Event& event : unsynced_)
+            ports_.observer.saw(event);
+        unsynced_.clear();
+    }
+
+    // Whether anything happened until then.
+    bool hear(std::optional<Timestamp> until) {
+        std::vector<Happening> happenings = ports_.crew.wait(until);
+        for (Happening& happening : happenings)
+            std::visit([this](auto& each) { happened(each); }, happening);
+        return !happenings.empty();
     }
 
     // Until only waiting is left; nullopt when the run has ended or is paused.
@@ -149,7 +171,7 @@ class Life {
         context.drill = plan_.draft.drill.has_value();
         context.arguments =
             launch.verb == Verb::prepare || own_rollback ? expand(plan_, state_, deed.arguments) : known.arguments;
-        context.workspace = Workspace([make = ports_.workspace, id = step.id] { return make(id); });
+        context.workspace = ports_.workspace(step.id);
         context.planned = planned_for(launch.key.step);
         if (launch.verb != Verb::undo) work.timeout = step.timeout;
         work.heartbeat = step.heartbeat;
@@ -168,12 +190,25 @@ class Life {
         return state_.steps[key.step].deeds[static_cast<std::size_t>(key.deed)];
     }
 
+    // A look touches nothing, so it does not wait for the disk. Whether it is all that there was to do.
+    bool look() {
+        const auto looks = std::stable_partition(to_launch_.begin(), to_launch_.end(),
+                                                 [](const Work& work) { return work.verb != Verb::prepare; });
+        std::for_each(looks, to_launch_.end(), [this](Work& work) { launch(std::move(work)); });
+        const bool any = looks != to_launch_.end();
+        to_launch_.erase(looks, to_launch_.end());
+        return any && to_launch_.empty() && to_cancel_.empty() && to_acknowledge_.empty();
+    }
+
+    void launch(Work work) {
+        pending_arguments_[work.key] = work.context.arguments;
+        ports_.crew.launch(std::move(work));
+    }
+
     // Everything recorded so far is durable: now the world may be touched.
     void act() {
-        for (Work& work : to_launch_) {
-            pending_arguments_[work.key] = work.context.arguments;
-            ports_.crew.launch(std::move(work));
-        }
+        for (Work& work : to_launch_)
+            launch(std::move(work));
         for (WorkKey key : to_cancel_)
             ports_.crew.cancel(key);
         for (WorkKey key : to_acknowledge_)

@@ -213,15 +213,16 @@ Glimpse glimpse(const std::filesystem::path& journal) {
 
 JournalFile::JournalFile(std::filesystem::path path, JournalEnd end)
     : path_(std::move(path)), file_(open_file(path_, O_WRONLY | O_APPEND)), end_(std::move(end)) {
+    synced_ = end_.length;
     if (size_of(file_, path_) == end_.length) return;
-    cut_back();
+    cut_back(end_.length);
     if (broken_ || ::fdatasync(file_.get()) != 0) {
         throw_errno("cut the torn end off '" + path_.string() + "'", errno);
     }
 }
 
-void JournalFile::cut_back() {
-    while (::ftruncate(file_.get(), static_cast<off_t>(end_.length)) != 0) {
+void JournalFile::cut_back(std::uint64_t length) {
+    while (::ftruncate(file_.get(), static_cast<off_t>(length)) != 0) {
         if (errno == EINTR) continue;
         broken_ = true;
         return;
@@ -248,19 +249,27 @@ void JournalFile::append(std::span<const Event> events) {
     }
     try {
         write_all(file_, lines, path_);
-        if (::fdatasync(file_.get()) != 0) {
-            const int why = errno;
-            broken_ = true;
-            throw_errno("sync '" + path_.string() + "'", why);
-        }
     } catch (Error& error) {
-        cut_back();
+        cut_back(end_.length);
         if (error.code != ErrorCode::disk_full) error.code = ErrorCode::io_failed;
         throw;
     }
     end_.length += lines.size();
     end_.seq = seq;
     end_.head = std::move(head);
+}
+
+void JournalFile::sync() {
+    if (synced_ == end_.length) return;
+    try {
+        if (::fdatasync(file_.get()) != 0) throw_errno("sync '" + path_.string() + "'", errno);
+    } catch (Error& error) {
+        broken_ = true;
+        cut_back(synced_);
+        if (error.code != ErrorCode::disk_full) error.code = ErrorCode::io_failed;
+        throw;
+    }
+    synced_ = end_.length;
 }
 
 }  // namespace lifeboat

@@ -57,16 +57,19 @@ class JournalFile final : public Journal {
   public:
     // Cuts a torn tail off first, durably.
     JournalFile(std::filesystem::path path, JournalEnd end);
-    // One write and one sync for all of them. When it fails the file is cut back to the last good record; after a
-    // failed sync nothing more is taken, because nobody knows what the disk has.
+    // One write for all of them. When it fails the file is cut back to the record before.
     void append(std::span<const Event> events) override;
+    // When it fails the file is cut back to the last sync, and nothing more is taken: nobody knows what the disk has.
+    void sync() override;
+    std::string head() const override { return end_.head; }
 
   private:
-    void cut_back();
+    void cut_back(std::uint64_t length);
 
     std::filesystem::path path_;
     FileDescriptor file_;
     JournalEnd end_;
+    std::uint64_t synced_ = 0;  // bytes
     bool broken_ = false;
 };
 
