@@ -135,7 +135,7 @@ void look_with(const std::string& name, const Json& arguments, const std::string
     Context context;
     context.run_id = context.step_id = "check";
     context.arguments = defaults_of(action->spec(), arguments);
-    context.workspace = scratch.folder("work");
+    context.workspace = scratch.workspace("work");
     context.clock = &session.clock;
     try {
         for (const Finding& finding : action->survey(context).findings)

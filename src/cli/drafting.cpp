@@ -78,7 +78,7 @@ Plan look(Session& session, const Hands& hands, Draft draft, const fs::path& sta
     const std::string runbook = draft.runbook;
     session.log.debug("looking at the world for '" + runbook + "'");
     return survey(std::move(draft), hands.actions(), session.clock, history_of(store, runbook),
-                  [&scratch](const std::string& step) { return scratch.folder(step); });
+                  [&scratch](const std::string& step) { return scratch.workspace(step); });
 }
 
 Planned plan_for(const Call& call, Session& session) {

@@ -51,8 +51,7 @@ class Scratch {
     ~Scratch();
     Scratch(const Scratch&) = delete;
     Scratch& operator=(const Scratch&) = delete;
-    // Made when asked for.
-    std::filesystem::path folder(const std::string& name) const;
+    Workspace workspace(const std::string& name) const;
 
   private:
     std::filesystem::path root_;

@@ -2,7 +2,6 @@
 // journal that is not empty.
 #pragma once
 
-#include <filesystem>
 #include <functional>
 #include <string>
 #include <vector>
@@ -11,6 +10,7 @@
 #include "engine/crew.h"
 #include "engine/journal.h"
 #include "engine/state.h"
+#include "engine/workspace.h"
 
 namespace lifeboat {
 
@@ -23,7 +23,7 @@ struct RunPorts {
     const Redactor& redactor;
     Observer& observer;
     // A step's own folder below the run's, made when asked for.
-    std::function<std::filesystem::path(const std::string& step_id)> workspace;
+    std::function<Workspace(const std::string& step_id)> workspace;
 };
 
 // What is said to the run at the start of this life.

@@ -13,7 +13,7 @@ namespace {
 class Surveyor {
   public:
     Surveyor(Draft draft, const Actions& actions, const Clock& clock, const History& history,
-             const std::function<std::filesystem::path(const std::string&)>& workspace)
+             const std::function<Workspace(const std::string&)>& workspace)
         : actions_(actions), clock_(clock), history_(history), workspace_(workspace) {
         plan_.draft = std::move(draft);
         plan_.made_at = clock.now();
@@ -43,7 +43,7 @@ class Surveyor {
     const Actions& actions_;
     const Clock& clock_;
     const History& history_;
-    const std::function<std::filesystem::path(const std::string&)>& workspace_;
+    const std::function<Workspace(const std::string&)>& workspace_;
     Plan plan_;
     Json scope_;
     std::map<std::string, Bytes> moved_;  // by the steps so far
@@ -95,7 +95,7 @@ class Surveyor {
         context.clock = &clock_;
         context.arguments = known_arguments(step.deed, all_known);
         context.expected_bytes = expected_bytes(step.deed);
-        context.workspace = Workspace([make = workspace_, id = step.id] { return make(id); });
+        context.workspace = workspace_(step.id);
         Survey seen;
         try {
             seen = action->survey(context);
@@ -221,7 +221,7 @@ void compare_candidates(std::vector<std::string>& out, const std::string& step, 
 }  // namespace
 
 Plan survey(Draft draft, const Actions& actions, const Clock& clock, const History& history,
-            const std::function<std::filesystem::path(const std::string& step_id)>& workspace) {
+            const std::function<Workspace(const std::string& step_id)>& workspace) {
     return Surveyor(std::move(draft), actions, clock, history, workspace).plan();
 }
 

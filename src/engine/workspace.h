@@ -6,6 +6,8 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <string>
+#include <string_view>
 
 namespace lifeboat {
 
@@ -15,12 +17,16 @@ class Workspace {
     Workspace(std::filesystem::path folder = {}) : state_(std::make_shared<State>()) {  // NOLINT(*-explicit-*)
         state_->folder = std::move(folder);
     }
-    explicit Workspace(std::function<std::filesystem::path()> make) : Workspace() { state_->make = std::move(make); }
+    // A folder that `make` makes.
+    Workspace(std::filesystem::path folder, std::function<void(const std::filesystem::path&)> make)
+        : Workspace(std::move(folder)) {
+        state_->make = std::move(make);
+    }
 
     // Throws what `make` throws.
     const std::filesystem::path& path() const {
         std::call_once(state_->made, [this] {
-            if (state_->make) state_->folder = state_->make();
+            if (state_->make) state_->make(state_->folder);
         });
         return state_->folder;
     }
@@ -29,10 +35,15 @@ class Workspace {
         return workspace.path() / name;
     }
 
+    // The name of a file next to the folder, which need not be there for it.
+    std::filesystem::path beside(std::string_view suffix) const {
+        return state_->folder.native() + std::string(suffix);
+    }
+
   private:
     struct State {
-        std::function<std::filesystem::path()> make;
         std::filesystem::path folder;
+        std::function<void(const std::filesystem::path&)> make;
         std::once_flag made;
     };
     std::shared_ptr<State> state_;

@@ -71,6 +71,8 @@ class LockedJournal final : public Journal {
   public:
     LockedJournal(FileLock lock, JournalFile file) : lock_(std::move(lock)), file_(std::move(file)) {}
     void append(std::span<const Event> events) override { file_.append(events); }
+    void sync() override { file_.sync(); }
+    std::string head() const override { return file_.head(); }
 
   private:
     FileLock lock_;
@@ -201,10 +203,11 @@ std::optional<Holder> DirectoryRunStore::runner_of(const std::string& run_id) co
     return holder_of(path).value_or(Holder{.run_id = run_id});
 }
 
-std::filesystem::path DirectoryRunStore::workspace(const std::string& run_id, const std::string& step_id) const {
-    auto path = runs_ / file_name(run_id) / "steps" / file_name(step_id);
-    if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) throw_errno("make folder '" + path.string() + "'", errno);
-    return path;
+Workspace DirectoryRunStore::workspace(const std::string& run_id, const std::string& step_id) const {
+    return {runs_ / file_name(run_id) / "steps" / file_name(step_id), [](const std::filesystem::path& path) {
+                if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST)
+                    throw_errno("make folder '" + path.string() + "'", errno);
+            }};
 }
 
 std::filesystem::path DirectoryRunStore::log_file(const std::string& run_id, const std::string& step_id) const {

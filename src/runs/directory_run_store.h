@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/run_store.h"
+#include "engine/workspace.h"
 #include "runs/target_locks.h"
 
 namespace lifeboat {
@@ -35,7 +36,7 @@ class DirectoryRunStore final : public RunStore {
     std::optional<Holder> runner_of(const std::string& run_id) const;
 
     // Made when missing, not durably: what has to survive a power cut there is synced by who makes it, name and all.
-    std::filesystem::path workspace(const std::string& run_id, const std::string& step_id) const;
+    Workspace workspace(const std::string& run_id, const std::string& step_id) const;
     std::filesystem::path log_file(const std::string& run_id, const std::string& step_id) const;
     const std::filesystem::path& state() const { return state_; }
 

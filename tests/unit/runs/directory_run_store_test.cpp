@@ -174,7 +174,7 @@ TEST_CASE("a long name of a runbook fits into the names of files") {
     plan.digest = digest_of(plan);
     const std::string id = store.create(plan, clock.now());
     CHECK(store.read(id).plan.draft.runbook == plan.draft.runbook);
-    CHECK(store.workspace(id, "fetch") == store.folder(id) / "steps" / "fetch");
+    CHECK(store.workspace(id, "fetch").path() == store.folder(id) / "steps" / "fetch");
     const auto held = store.lock_targets(id, {{.resource = "a", .declared = "a"}}, sample::runner());
     store.open_journal(id)->append(sample::first_events(2));
     CHECK_FALSE(store.list()[0].ended);
@@ -211,8 +211,8 @@ TEST_CASE("a step's workspace stays inside the run, whatever the step is called"
     const sample::HandClock clock;
     DirectoryRunStore store{folder.path, clock};
     const std::string id = store.create(sample::plan(), clock.now());
-    CHECK(store.workspace(id, "fetch") == store.folder(id) / "steps" / "fetch");
+    CHECK(store.workspace(id, "fetch").path() == store.folder(id) / "steps" / "fetch");
     CHECK(std::filesystem::is_directory(store.folder(id) / "steps" / "fetch"));
-    CHECK(store.workspace(id, "..") == store.folder(id) / "steps" / "-..");
+    CHECK(store.workspace(id, "..").path() == store.folder(id) / "steps" / "-..");
     CHECK(store.log_file(id, "a/b") == store.folder(id) / "logs" / "a-b.log");
 }
