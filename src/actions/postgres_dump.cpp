@@ -204,7 +204,8 @@ PostgresDump recognise_dump(const fs::path& path) {
         dump.format = PostgresDump::Format::custom;
     } else if (head.size() == tar_block && head.compare(257, 5, "ustar") == 0) {
         // the name of the first member, ended by a zero
-        if (!head.starts_with(std::string_view("toc.dat", 8))) throw no_dump("it is another tar archive");
+        using namespace std::string_view_literals;
+        if (!head.starts_with("toc.dat\0"sv)) throw no_dump("it is another tar archive");
         dump.format = PostgresDump::Format::tar;
     } else if (head.starts_with("\x1f\x8b")) {
         dump.format = PostgresDump::Format::plain;

@@ -254,8 +254,10 @@ class Life {
 
     void attempted(Finished& finished) {
         const auto [step, deed] = finished.key;
-        if (!finished.error && (finished.error = exposure(finished.value, nullptr)))
-            finished.outcome = AttemptOutcome::failed;
+        if (!finished.error) {
+            finished.error = exposure(finished.value, nullptr);
+            if (finished.error) finished.outcome = AttemptOutcome::failed;
+        }
         Outputs outputs = finished.error || !finished.value.is_object() ? Json::object() : std::move(finished.value);
         record(AttemptEnded{.step = step,
                             .deed = deed,

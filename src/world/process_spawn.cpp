@@ -22,7 +22,8 @@
 // return values, since `errno` is ours.
 
 // clone() under the name that no sanitizer intercepts: theirs takes every clone for a fork, with a memory of its own.
-extern "C" int __clone(int (*function)(void*), void* stack, int flags, void* argument, ...) noexcept;
+extern "C" int __clone(  // NOLINT(bugprone-reserved-identifier)
+    int (*function)(void*), void* stack, int flags, void* argument, ...) noexcept;
 
 #define LIFEBOAT_IN_CHILD __attribute__((no_sanitize("address", "thread", "undefined")))
 
