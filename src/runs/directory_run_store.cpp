@@ -81,17 +81,45 @@ class LockedJournal final : public Journal {
 
 }  // namespace
 
-DirectoryRunStore::DirectoryRunStore(std::filesystem::path state, const Clock& clock)
-    : state_(std::filesystem::absolute(std::move(state)).lexically_normal()),
+DirectoryRunStore::DirectoryRunStore(const std::filesystem::path& state, const Clock& clock)
+    : state_(std::filesystem::absolute(state).lexically_normal()),
       runs_(state_ / "runs"),
       clock_(clock),
       locks_(state_, [this](const std::string& run_id) { return is_over(run_id); }) {}
 
-std::string DirectoryRunStore::create(const Plan& plan, Timestamp now) {
+// A link is made with its content in one step, and one that leads nowhere is that of a run which never began.
+void DirectoryRunStore::spend(const Plan& plan, const std::string& run_id) const {
+    const auto link = state_ / "plans" / file_name(plan.digest);
+    make_directories(link.parent_path());
+    const std::string target = "../runs/" + run_id;
+    while (::symlink(target.c_str(), link.c_str()) != 0) {
+        if (errno != EEXIST) throw_errno("make the link '" + link.string() + "'", errno);
+        std::error_code gone;
+        const auto earlier = std::filesystem::read_symlink(link, gone).filename();
+        if (!gone && std::filesystem::exists(link)) {
+            throw Error{ErrorCode::stale_plan,
+                        "the plan was used already, by run '" + printable(earlier.string()) + "'",
+                        "Make a new plan and have it approved; `lifeboat status " + printable(earlier.string()) +
+                            "` shows what became of that run."};
+        }
+        if (::unlink(link.c_str()) != 0 && errno != ENOENT) throw_errno("remove '" + link.string() + "'", errno);
+    }
+    sync_directory(link.parent_path());
+}
+
+std::string DirectoryRunStore::create(const Plan& plan, Timestamp now, PlanUse use) {
     make_directories(runs_);
     const std::string id = new_run_id(plan.draft.runbook, now);
     const auto run = runs_ / id;
     if (::mkdir(run.c_str(), 0700) != 0) throw_errno("make folder '" + run.string() + "'", errno);
+    if (use == PlanUse::once) {
+        try {
+            spend(plan, id);
+        } catch (const Error&) {
+            ::rmdir(run.c_str());
+            throw;
+        }
+    }
     for (const char* part : {"steps", "logs", "scripts"})
         make_directories(run / part);
     write_durably(run / "runbook.yaml", plan.draft.runbook_source);

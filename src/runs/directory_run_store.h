@@ -1,6 +1,7 @@
 // Runs in a folder: `<state>/runs/<run id>/` with plan.json, runbook.yaml, scripts/, journal.jsonl, steps/<step>/
 // (workspaces), logs/<step>.log and the reports. A run exists once its plan.json has been renamed in; what was made
-// before that is no run. Everything is for the owner alone. The clock must outlive the store.
+// before that is no run. `<state>/plans/<digest>` leads to the run of a plan that was good for one. Everything is for
+// the owner alone. The clock must outlive the store.
 #pragma once
 
 #include <filesystem>
@@ -16,11 +17,11 @@ namespace lifeboat {
 
 class DirectoryRunStore final : public RunStore {
   public:
-    DirectoryRunStore(std::filesystem::path state, const Clock& clock);
+    DirectoryRunStore(const std::filesystem::path& state, const Clock& clock);
     DirectoryRunStore(const DirectoryRunStore&) = delete;
     DirectoryRunStore& operator=(const DirectoryRunStore&) = delete;
 
-    std::string create(const Plan& plan, Timestamp now) override;
+    std::string create(const Plan& plan, Timestamp now, PlanUse use = PlanUse::any) override;
     Plan plan(const std::string& run_id) const override;
     EventsSeen each_event(const std::string& run_id, const std::function<void(Event)>& take) const override;
     TakenOver take_over(const std::string& run_id, const std::function<void(Event)>& take) override;
@@ -41,6 +42,7 @@ class DirectoryRunStore final : public RunStore {
     const std::filesystem::path& state() const { return state_; }
 
   private:
+    void spend(const Plan& plan, const std::string& run_id) const;
     bool is_over(const std::string& run_id) const;
 
     std::filesystem::path state_;

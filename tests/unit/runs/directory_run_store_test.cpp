@@ -112,6 +112,29 @@ TEST_CASE("R13 a torn tail is said, and cut when the run is opened again") {
     CHECK(sample::content(path) == good);
 }
 
+TEST_CASE("R35 a plan that was approved is good for one run, unless that never began") {
+    const sample::Folder folder;
+    const sample::HandClock clock;
+    DirectoryRunStore store{folder.path, clock};
+    const std::string id = store.create(sample::plan(), clock.now(), PlanUse::once);
+    try {
+        store.create(sample::plan(), clock.now(), PlanUse::once);
+        FAIL("the plan was used twice");
+    } catch (const Error& error) {
+        CHECK(error.code == ErrorCode::stale_plan);
+        CHECK(error.message == "the plan was used already, by run '" + id + "'");
+    }
+    CHECK(store.list().size() == 1);
+    CHECK(std::distance(std::filesystem::directory_iterator(folder.path / "runs"), {}) == 1);
+    Plan other = sample::plan();
+    other.draft.runbook = "other";
+    other.digest = digest_of(other);
+    store.create(other, clock.now(), PlanUse::once);
+    store.create(sample::plan(), clock.now());  // what nobody approved may run as often as it likes
+    store.discard(id);
+    store.create(sample::plan(), clock.now(), PlanUse::once);
+}
+
 TEST_CASE("a run has one runner at a time, and the second one is told who it is") {
     const sample::Folder folder;
     const sample::HandClock clock;
