@@ -47,7 +47,7 @@ Hands::Hands(Session& session, const Draft& draft, fs::path state)
     : Hands(session, draft.resources, draft.backups, draft.secrets, draft.drill, std::move(state)) {}
 
 Hands::Hands(Session& session, std::map<std::string, Resource> resources, std::map<std::string, BackupSet> backups,
-             std::map<std::string, SecretOrigin> secrets, std::optional<DrillMark> drill, fs::path state)
+             const std::map<std::string, SecretOrigin>& secrets, std::optional<DrillMark> drill, fs::path state)
     : session_(session),
       faults_(asked_faults(drill)),
       secrets_(std::make_unique<FetchedSecrets>(places_of(secrets), session.redactor)),

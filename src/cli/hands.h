@@ -30,7 +30,8 @@ class Hands {
 
   private:
     Hands(Session& session, std::map<std::string, Resource> resources, std::map<std::string, BackupSet> backups,
-          std::map<std::string, SecretOrigin> secrets, std::optional<DrillMark> drill, std::filesystem::path state);
+          const std::map<std::string, SecretOrigin>& secrets, std::optional<DrillMark> drill,
+          std::filesystem::path state);
 
     Session& session_;
     Faults faults_;
