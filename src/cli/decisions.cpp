@@ -55,7 +55,8 @@ std::vector<PersonDecided> answers(const std::vector<std::string>& words, const 
 }
 
 int go_on(Session& session, DirectoryRunStore& store, const std::string& run_id, const Decide& decide) {
-    return live(session, store, run_id, {.decide = [&](const Plan& plan, const RunState& state) {
+    const Plan plan = store.plan(run_id);
+    return live(session, store, run_id, plan, {.decide = [&](const Plan&, const RunState& state) {
                     name_changed_files(session, plan);
                     return decide(plan, state);
                 }});

@@ -115,8 +115,8 @@ int exit_code_of(const Plan& plan, const RunState& state, Timestamp now, int sig
     return exit_code(verdict);
 }
 
-int live(Session& session, DirectoryRunStore& store, const std::string& run_id, const LifeWishes& wishes) {
-    const Plan plan = store.plan(run_id);
+int live(Session& session, DirectoryRunStore& store, const std::string& run_id, const Plan& plan,
+         const LifeWishes& wishes) {
     RunState state = initial_state(plan);
     ReportFold fold(plan);
     auto [file, seen] = store.take_over(run_id, [&](const Event& event) {

@@ -21,9 +21,11 @@ struct LifeWishes {
     std::optional<Timestamp> incident_start = std::nullopt;  // only for a run that has not begun
 };
 
-// Runs until the run has ended or is paused, shows how it came out, and returns the exit code of its verdict. Throws
-// Error{locked} when the run or a target is held by another; a run that had not begun is gone then.
-int live(Session& session, DirectoryRunStore& store, const std::string& run_id, const LifeWishes& wishes);
+// Runs `plan`, the one that the run was made with, until the run has ended or is paused, shows how it came out, and
+// returns the exit code of its verdict. Throws Error{locked} when the run or a target is held by another; a run that
+// had not begun is gone then.
+int live(Session& session, DirectoryRunStore& store, const std::string& run_id, const Plan& plan,
+         const LifeWishes& wishes);
 
 // The verdict's exit code; when paused by an interrupt, that of the signal.
 int exit_code_of(const Plan& plan, const RunState& state, Timestamp now, int signal);

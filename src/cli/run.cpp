@@ -46,18 +46,17 @@ bool allowed(const Call& call, Session& session, const Planned& planned) {
 int run(const Call& call, Session& session) {
     const Timestamp now = session.clock.now();
     const auto began = incident_start(call, now);
-    auto planned = std::make_unique<Planned>(plan_for(call, session));
-    if (!session.json) show_plan(session, *planned);
-    refuse_blockers(*planned);
-    if (!allowed(call, session, *planned)) {
+    const Planned planned = plan_for(call, session);
+    if (!session.json) show_plan(session, planned);
+    refuse_blockers(planned);
+    if (!allowed(call, session, planned)) {
         session.terminal.talk("nothing was done\n");
         return 1;
     }
-    DirectoryRunStore store(planned->state, session.clock);
-    const std::string run_id = store.create(planned->plan, now, planned->from_file ? PlanUse::once : PlanUse::any);
-    planned.reset();  // the run has its own
+    DirectoryRunStore store(planned.state, session.clock);
+    const std::string run_id = store.create(planned.plan, now, planned.from_file ? PlanUse::once : PlanUse::any);
     if (!session.json) session.terminal.talk("run " + run_id + "\n");
-    return live(session, store, run_id, {.incident_start = began});
+    return live(session, store, run_id, planned.plan, {.incident_start = began});
 }
 
 }  // namespace
