@@ -65,7 +65,7 @@ if [ "$mode" = --deep ]; then
     # shellcheck disable=SC2046
     suite tsan '^(unit|simulation)$' $(units) simulation
     step "configure tidy" cmake --preset tidy >/dev/null && step "clang-tidy" cmake --build --preset tidy -j "$(nproc)" && passed=$((passed + 1))
-    step "configure fuzz" cmake --preset fuzz >/dev/null && step "build fuzz" cmake --build --preset fuzz -j "$(nproc)" &&
+    step "configure fuzz" cmake --preset fuzz >/dev/null && step "build fuzz" cmake --build --preset fuzz -j "$(nproc)" --target fuzz &&
         for target in build/fuzz/tests/fuzz_*; do
             step "$(basename "$target")" "$target" -max_total_time=120 -rss_limit_mb=1024 -timeout=10 "$results" && passed=$((passed + 1))
         done
