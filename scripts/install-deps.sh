@@ -3,12 +3,12 @@
 set -eu
 
 build="g++ cmake ninja-build pkg-config ccache git ca-certificates
- libyaml-cpp-dev nlohmann-json3-dev libcli11-dev liblua5.4-dev libre2-dev libcurl4-openssl-dev libssh2-1-dev libpq-dev libssl-dev
+ libyaml-cpp-dev nlohmann-json3-dev libcli11-dev liblua5.4-dev libre2-dev libcurl4-openssl-dev libssh2-1-dev libpq-dev libssl-dev libpugixml-dev
  libarchive-dev libsqlite3-dev libspdlog-dev libfmt-dev catch2 sqlite3"
 run="postgresql-client-15"
 # the cluster that Debian makes by default is not wanted: tests make their own, throw-away ones
 tests="postgresql-15 postgresql-contrib clang-14 libclang-rt-14-dev clang-tidy-16 clang-format-14 python3 python3-jsonschema strace
- libxml2-utils procps util-linux iproute2 faketime ansible-core"
+ libxml2-utils procps util-linux iproute2 faketime ansible-core radosgw ceph-mon ceph-osd ceph-common apache2 nginx-light openssl curl nodejs"
 
 packages="$build $run"
 [ "${1:-}" = --build-only ] || packages="$packages $tests"

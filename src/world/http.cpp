@@ -301,12 +301,6 @@ void authorize(CURL* easy, const HttpAuth& auth) {
     };
     if (const auto* basic = std::get_if<HttpBasic>(&auth)) log_in(basic->user, basic->password, CURLAUTH_BASIC);
     if (const auto* digest = std::get_if<HttpDigest>(&auth)) log_in(digest->user, digest->password, CURLAUTH_DIGEST);
-    if (const auto* signature = std::get_if<HttpSignature>(&auth)) {
-        const std::string scope = "aws:amz:" + signature->region + ":" + signature->service;
-        curl_easy_setopt(easy, CURLOPT_AWS_SIGV4, scope.c_str());
-        curl_easy_setopt(easy, CURLOPT_USERNAME, signature->key_id.c_str());
-        curl_easy_setopt(easy, CURLOPT_PASSWORD, signature->key.reveal().c_str());
-    }
 }
 
 // One request and its response; `trusted`: the credentials and headers may go there.

@@ -35,15 +35,7 @@ struct HttpDigest {
     std::string user;
     Secret password;
 };
-// AWS Signature Version 4. The path and the query's values must be percent-encoded, the query sorted by name with a '='
-// behind each name, and the headers x-amz-date and x-amz-content-sha256 given.
-struct HttpSignature {
-    std::string region;
-    std::string service;
-    std::string key_id;
-    Secret key;
-};
-using HttpAuth = std::variant<std::monostate, HttpBasic, HttpDigest, HttpSignature>;
+using HttpAuth = std::variant<std::monostate, HttpBasic, HttpDigest>;
 
 // A body that is read while it is sent; opened again when the server asks for it a second time.
 struct HttpUpload {

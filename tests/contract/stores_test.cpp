@@ -1,4 +1,4 @@
-// What every store promises, run on each of them. A new kind of store is one more line in `all_stores`.
+// What every store promises, run on each of them with its real server (contract/stores_under_test.cpp).
 #include <algorithm>
 #include <atomic>
 #include <catch2/catch.hpp>
@@ -7,34 +7,24 @@
 #include <thread>
 
 #include "base/sha256.h"
-#include "stores/local.h"
+#include "contract/stores_under_test.h"
 #include "stores/store.h"
-#include "world/files.h"
 
 using namespace lifeboat;
+using namespace lifeboat::test;
 
 namespace {
-
-struct StoreUnderTest {
-    std::string kind;
-    std::function<std::shared_ptr<Store>(const std::filesystem::path& folder)> make;
-};
-
-std::vector<StoreUnderTest> all_stores() {
-    return {
-        {"local",
-         [](const std::filesystem::path& folder) { return std::make_shared<LocalStore>("vault", folder / "root"); }},
-    };
-}
 
 // Runs `check` on an empty store of each kind.
 void on_every_store(const std::function<void(Store&)>& check) {
     for (const StoreUnderTest& tested : all_stores()) {
         DYNAMIC_SECTION(tested.kind) {
-            // in memory where possible: thousands of durable writes
-            const PrivateDirectory folder(std::filesystem::exists("/dev/shm") ? std::filesystem::path("/dev/shm")
-                                                                              : std::filesystem::temp_directory_path());
-            const std::shared_ptr<Store> store = tested.make(folder.path());
+            const std::string missing = tested.missing();
+            if (!missing.empty()) {
+                WARN("SKIPPED: not installed: " << missing);
+                return;
+            }
+            const std::shared_ptr<Store> store = tested.make();
             // the first write makes what has to be made
             store->write("first", content_of("x"), {}, {});
             store->remove("first", {});
@@ -156,8 +146,14 @@ TEST_CASE("R18 a listing of 2,500 keys comes in pages, whole and in order, and c
         for (const int number : numbers)
             wanted.push_back("set/" + std::to_string(number));
         std::shuffle(numbers.begin(), numbers.end(), std::mt19937(7));
-        for (const int number : numbers)
-            store.write("set/" + std::to_string(number), content_of("x"), {}, {});
+        {
+            std::vector<std::jthread> writers;
+            for (std::size_t first = 0; first < 4; ++first)
+                writers.emplace_back([&, first] {
+                    for (std::size_t i = first; i < numbers.size(); i += 4)
+                        store.write("set/" + std::to_string(numbers[i]), content_of("x"), {}, {});
+                });
+        }
         CHECK(keys_of(store, {.prefix = "set/"}) == wanted);
 
         std::size_t pages = 0;
@@ -338,4 +334,26 @@ TEST_CASE("a large object streams through and can be opened at any offset") {
         CHECK(text_of(store, "large", {.offset = (1u << 20) - 1, .length = 2}) == text.substr((1u << 20) - 1, 2));
         CHECK(code_of([&] { read_all(store, "large", Bytes{100}, {}); }) == ErrorCode::limit_exceeded);
     });
+}
+
+TEST_CASE("a store that cannot work says why, in every call") {
+    for (const StoreUnderTest& tested : all_stores()) {
+        DYNAMIC_SECTION(tested.kind) {
+            const std::string missing = tested.missing();
+            if (!missing.empty()) {
+                WARN("SKIPPED: not installed: " << missing);
+                return;
+            }
+            for (const StoreUnderTest::Broken& broken : tested.broken()) {
+                INFO(broken.how);
+                Store& store = *broken.store;
+                CHECK(code_of([&] { text_of(store, "object"); }) == broken.code);
+                CHECK(code_of([&] { store.stat("object", {}); }) == broken.code);
+                CHECK(code_of([&] { keys_of(store); }) == broken.code);
+                CHECK(code_of([&] { store.remove("object", {}); }) == broken.code);
+                if (store.features().writes)
+                    CHECK(code_of([&] { store.write("object", content_of("x"), {}, {}); }) == broken.code);
+            }
+        }
+    }
 }
