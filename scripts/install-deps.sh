@@ -7,7 +7,7 @@ build="g++ cmake ninja-build pkg-config ccache git ca-certificates
  libarchive-dev libsqlite3-dev libspdlog-dev libfmt-dev catch2 sqlite3"
 run="postgresql-client-15"
 # the cluster that Debian makes by default is not wanted: tests make their own, throw-away ones
-tests="postgresql-15 postgresql-contrib clang-14 libclang-rt-14-dev clang-tidy-16 clang-format-14 python3 python3-jsonschema strace
+tests="postgresql-15 postgresql-contrib clang-14 libclang-rt-14-dev clang-tidy-16 clang-format-14 python3 python3-jsonschema python3-cryptography strace
  libxml2-utils procps util-linux iproute2 faketime ansible-core radosgw ceph-mon ceph-osd ceph-common apache2 nginx-light openssl curl nodejs"
 
 packages="$build $run"
