@@ -155,16 +155,17 @@ std::uint64_t encrypted_size(std::uint64_t plain, const EncryptionHeader& header
     return header_line(header).size() + ciphertext_size(plain, format);
 }
 
-Encryption::Encryption(const EncryptionKey& key, ByteSink out)
+Encryption::Encryption(const EncryptionKey& key, ByteSink out, PlainDigest digest)
     : out_(std::move(out)),
       header_(key.header()),
       line_(header_line(header_)),
-      stream_(own_material(key, header_), line_, out_) {}
+      stream_(own_material(key, header_), line_, out_),
+      wanted_(digest) {}
 
 void Encryption::write(std::span<const std::byte> plain) {
     if (!begun_) out_(as_bytes_of(line_));
     begun_ = true;
-    digest_.update(plain);
+    if (wanted_ == PlainDigest::computed) digest_.update(plain);
     size_ += plain.size();
     stream_.write(plain);
 }
@@ -173,10 +174,11 @@ ObjectEncryption Encryption::finish() {
     if (!begun_) out_(as_bytes_of(line_));
     begun_ = true;
     stream_.finish();
-    return ObjectEncryption{.scheme = std::string(encryption_scheme),
-                            .key_hint = header_.key_hint,
-                            .plain_size = Bytes{size_},
-                            .plain_sha256 = to_hex(digest_.finish())};
+    return ObjectEncryption{
+        .scheme = std::string(encryption_scheme),
+        .key_hint = header_.key_hint,
+        .plain_size = Bytes{size_},
+        .plain_sha256 = wanted_ == PlainDigest::computed ? to_hex(digest_.finish()) : std::string()};
 }
 
 Content encrypted_content(Content plain, const EncryptionKey& key) {
@@ -208,7 +210,7 @@ void Decryption::write(std::span<const std::byte> sealed) {
 }
 
 void Decryption::take(std::span<const std::byte> plain) {
-    if (expected_) digest_.update(plain);
+    if (expected_ && !expected_->plain_sha256.empty()) digest_.update(plain);
     size_ += plain.size();
     out_(plain);
 }
@@ -219,7 +221,7 @@ void Decryption::finish() {
                     "Use another copy of it."};
     stream_->finish();
     check_size(size_, expected_, where_);
-    if (expected_ && to_hex(digest_.finish()) != expected_->plain_sha256)
+    if (expected_ && !expected_->plain_sha256.empty() && to_hex(digest_.finish()) != expected_->plain_sha256)
         throw Error{ErrorCode::corrupt, where_ + ": what it holds is not what its manifest says",
                     "Use another copy of it."};
 }

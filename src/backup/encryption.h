@@ -53,7 +53,7 @@ struct ObjectEncryption {
     std::string scheme;
     std::string key_hint;
     Bytes plain_size;
-    std::string plain_sha256;  // lower-case hexadecimal
+    std::string plain_sha256;  // lower-case hexadecimal; empty: not computed
     bool operator==(const ObjectEncryption&) const = default;
 };
 
@@ -98,10 +98,14 @@ class KeyRing {
 // The size of the whole encrypted object.
 std::uint64_t encrypted_size(std::uint64_t plain, const EncryptionHeader& header);
 
+// A second digest beside that of the stored bytes costs more than the encryption: whoever knows it already, or can do
+// without (each segment is authentic by itself), leaves it out.
+enum class PlainDigest { computed, left_out };
+
 // Plain bytes in, an encrypted object out. Constant memory, one thread at a time.
 class Encryption {
   public:
-    Encryption(const EncryptionKey& key, ByteSink out);
+    Encryption(const EncryptionKey& key, ByteSink out, PlainDigest digest = PlainDigest::computed);
     void write(std::span<const std::byte> plain);
     ObjectEncryption finish();
 
@@ -110,6 +114,7 @@ class Encryption {
     EncryptionHeader header_;
     std::string line_;
     StreamEncryptor stream_;
+    PlainDigest wanted_;
     Sha256 digest_;
     std::uint64_t size_ = 0;
     bool begun_ = false;

@@ -285,6 +285,17 @@ TEST_CASE("an object that is another one than its manifest says is refused") {
     CHECK(refusal(facts).first == ErrorCode::unsupported);
 }
 
+TEST_CASE("the digest of the plain bytes can be left out, and is not missed then") {
+    Bytestring object;
+    Encryption encryption(key_of(hex_key), into(object), PlainDigest::left_out);
+    encryption.write(pattern(60));
+    const ObjectEncryption facts = encryption.finish();
+    CHECK(facts.plain_sha256.empty());
+    CHECK(facts.plain_size == Bytes{60});
+    CHECK(decrypt(object, {key_of(hex_key)}, facts).plain == pattern(60));
+    CHECK_FALSE(decrypt(object, {key_of(hex_key)}, facts).error);
+}
+
 TEST_CASE("what is neither encrypted nor ends its first line is refused in constant memory") {
     CHECK(decrypt(pattern(5 * mebibyte), {key_of(hex_key)}).error->code == ErrorCode::corrupt);
     CHECK(decrypt(Bytestring(5 * mebibyte, std::byte{'{'}), {key_of(hex_key)}).error->message ==
