@@ -10,6 +10,8 @@ run="postgresql-client-15"
 tests="postgresql-15 postgresql-contrib clang-14 libclang-rt-14-dev clang-tidy-16 clang-format-14 python3 python3-jsonschema python3-cryptography strace
  libxml2-utils procps util-linux iproute2 faketime ansible-core radosgw ceph-mon ceph-osd ceph-common apache2 nginx-light openssl curl nodejs"
 
+# npm comes with some builds of nodejs
+command -v npm >/dev/null || tests="$tests npm"
 packages="$build $run"
 [ "${1:-}" = --build-only ] || packages="$packages $tests"
 
@@ -17,15 +19,21 @@ missing=
 for package in $packages; do
     dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
 done
-[ -n "$missing" ] || exit 0
-
-as_root=
-if [ "$(id -u)" -ne 0 ]; then as_root=sudo; fi
-export DEBIAN_FRONTEND=noninteractive
-if ! dpkg-query -W postgresql-common >/dev/null 2>&1; then
-    $as_root mkdir -p /etc/postgresql-common
-    [ -e /etc/postgresql-common/createcluster.conf ] || echo 'create_main_cluster = false' | $as_root tee /etc/postgresql-common/createcluster.conf >/dev/null
+if [ -n "$missing" ]; then
+    as_root=
+    if [ "$(id -u)" -ne 0 ]; then as_root=sudo; fi
+    export DEBIAN_FRONTEND=noninteractive
+    if ! dpkg-query -W postgresql-common >/dev/null 2>&1; then
+        $as_root mkdir -p /etc/postgresql-common
+        [ -e /etc/postgresql-common/createcluster.conf ] || echo 'create_main_cluster = false' | $as_root tee /etc/postgresql-common/createcluster.conf >/dev/null
+    fi
+    $as_root apt-get update -qq
+    # shellcheck disable=SC2086  # a list of words
+    $as_root apt-get install -y -qq --no-install-recommends $missing
 fi
-$as_root apt-get update -qq
-# shellcheck disable=SC2086  # a list of words
-$as_root apt-get install -y -qq --no-install-recommends $missing
+
+# servers for tests that are no Debian packages, below the build folder
+servers=$(dirname "$0")/../build/servers
+if [ "${1:-}" != --build-only ] && [ ! -e "$servers/node_modules/azurite" ]; then
+    npm install --silent --no-audit --no-fund --ignore-scripts --prefix "$servers" azurite@3.37.0
+fi

@@ -4,6 +4,7 @@
 
 #include "stores/local.h"
 #include "stores/s3.h"
+#include "stores/webdav.h"
 #include "support/small_server.h"
 #include "support/test_server.h"
 #include "world/files.h"
@@ -93,6 +94,51 @@ StoreUnderTest s3(const std::string& kind, const std::function<void(S3Options&)>
             .broken = [] { return broken_s3(radosgw_options()); }};
 }
 
+WebdavOptions apache_options(const std::string& kind) {
+    const TestServer& apache = server("apache_dav.sh");
+    const std::string user = apache["DAV_USER"];
+    const Secret password(apache["DAV_PASSWORD"]);
+    return {.url = apache["DAV_URL"] + "/" + kind + "/" + fresh_name() + "%20of%2B/",
+            .auth = kind == "basic" ? HttpAuth(HttpBasic{user, password}) : HttpAuth(HttpDigest{user, password}),
+            .link = {.ca_file = apache["DAV_CA"]}};
+}
+
+StoreUnderTest webdav(const std::string& kind) {
+    return {
+        .kind = "webdav over TLS, " + kind,
+        .missing = needs("apache_dav.sh"),
+        .make = [kind] { return std::make_shared<WebdavStore>("vault", apache_options(kind)); },
+        .broken =
+            [kind] {
+                const auto changed = [&](const std::function<void(WebdavOptions&)>& change) {
+                    WebdavOptions options = apache_options(kind);
+                    change(options);
+                    return std::make_shared<WebdavStore>("vault", options);
+                };
+                const std::string other = kind == "basic" ? "digest" : "basic";
+                return std::vector<StoreUnderTest::Broken>{
+                    {"wrong password", changed([&](WebdavOptions& o) {
+                         o.auth = kind == "basic" ? HttpAuth(HttpBasic{"keeper", Secret("wrong")})
+                                                  : HttpAuth(HttpDigest{"keeper", Secret("wrong")});
+                     }),
+                     ErrorCode::denied},
+                    {"another way to log in than the server's",
+                     changed([&](WebdavOptions& o) { o.auth = apache_options(other).auth; }), ErrorCode::denied},
+                    {"no credentials", changed([](WebdavOptions& o) { o.auth = {}; }), ErrorCode::denied},
+                    {"certificate of another CA",
+                     changed([](WebdavOptions& o) { o.link.ca_file = server("apache_dav.sh")["DAV_WRONG_CA"]; }),
+                     ErrorCode::denied},
+                    {"the system's CAs", changed([](WebdavOptions& o) { o.link.ca_file.clear(); }), ErrorCode::denied},
+                    {"missing collection", changed([](WebdavOptions& o) { o.url += "missing/deeper/"; }),
+                     ErrorCode::unreachable},
+                    {"nobody listens", changed([](WebdavOptions& o) {
+                         o.url = "https://127.0.0.1:" + std::to_string(closed_port()) + "/";
+                     }),
+                     ErrorCode::unreachable},
+                };
+            }};
+}
+
 }  // namespace
 
 const std::vector<StoreUnderTest>& all_stores() {
@@ -109,6 +155,8 @@ const std::vector<StoreUnderTest>& all_stores() {
                options.multipart_above = Bytes{1u << 20};
                options.part_size = Bytes{5u << 20};
            }),
+        webdav("basic"),
+        webdav("digest"),
     };
     return all;
 }
