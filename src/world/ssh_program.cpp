@@ -195,7 +195,7 @@ Command client(const SshTarget& target, const ClientOptions& options) {
     set("PermitLocalCommand=no");
     set("RequestTTY=no");
     set("EscapeChar=none");
-    set("LogLevel=ERROR");
+    set("LogLevel=INFO");  // below, it keeps to itself why the two sides cannot agree
     set("ServerAliveInterval=15");
     set("ServerAliveCountMax=4");
     const auto seconds = std::chrono::ceil<std::chrono::seconds>(target.connect_timeout).count();
@@ -300,22 +300,15 @@ Error explain(const SshTarget& target, const std::string& errors) {
                 // the message then goes without it
             }
             std::vector<KnownHostKey> known;
-            HostKeyVerdict verdict = failure == SshFailure::host_key_changed   ? HostKeyVerdict::changed
-                                     : failure == SshFailure::host_key_revoked ? HostKeyVerdict::revoked
-                                                                               : HostKeyVerdict::unknown;
-            if (failure == SshFailure::host_key_changed) {
-                known = offending_key(errors);
-                const std::string fingerprint = after(errors, "SHA256:", ".\r\n ");
-                if (!fingerprint.empty()) shown.fingerprint = "SHA256:" + fingerprint;
-            }
             std::error_code ignored;
-            if (known.empty() && !target.known_hosts.empty() && std::filesystem::exists(target.known_hosts, ignored)) {
+            if (!target.known_hosts.empty() && std::filesystem::exists(target.known_hosts, ignored))
                 known = known_host_keys(read_known_hosts(target.known_hosts), target.host, target.port);
-                const bool other = std::any_of(known.begin(), known.end(), [](const KnownHostKey& each) {
-                    return !each.revoked && !each.authority;
-                });
-                if (verdict == HostKeyVerdict::unknown && other) verdict = HostKeyVerdict::other_type;
-            }
+            if (known.empty()) known = offending_key(errors);
+            // the client calls a key of another type a changed one
+            HostKeyVerdict verdict = judge_host_key(known, shown);
+            if (failure == SshFailure::host_key_revoked) verdict = HostKeyVerdict::revoked;
+            if (verdict == HostKeyVerdict::trusted || (verdict == HostKeyVerdict::unknown && !known.empty()))
+                verdict = failure == SshFailure::host_key_changed ? HostKeyVerdict::changed : HostKeyVerdict::unknown;
             return host_key_error(target, verdict, known, shown);
         }
         case SshFailure::no_common_algorithm:

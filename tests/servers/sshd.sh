@@ -13,10 +13,10 @@ port=$2
 chmod 700 "$folder"
 
 make_key() {
-    type=$2
+    algorithm=$2
     phrase=
-    if [ "$type" = encrypted ]; then type=ed25519 phrase='open sesame'; fi
-    [ -f "$1" ] || ssh-keygen -q -t "$type" -N "$phrase" -C "$(basename "$1")" -f "$1"
+    if [ "$algorithm" = encrypted ]; then algorithm=ed25519 phrase='open sesame'; fi
+    [ -f "$1" ] || ssh-keygen -q -t "$algorithm" -N "$phrase" -C "$(basename "$1")" -f "$1"
 }
 
 : >"$folder/authorized_keys"
@@ -56,6 +56,7 @@ server=/usr/sbin/sshd
 if [ -n "${PASSWORD-}" ]; then
     hash=$(openssl passwd -6 "$PASSWORD")
     (umask 077 && sed "s|^$(id -un):[^:]*:|$(id -un):$hash:|" /etc/shadow >"$folder/shadow")
+    unset PASSWORD
     exec unshare --mount --propagation private sh -c 'mount --bind "$1/shadow" /etc/shadow && exec "$2" -D -e -f "$1/sshd_config"' sh "$folder" "$server"
 fi
 exec "$server" -D -e -f "$folder/sshd_config"
