@@ -1,6 +1,7 @@
 #include "stores/http_calls.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 
 #include "base/text.h"
@@ -12,10 +13,12 @@ namespace {
 // Thrown by our own callbacks to end a response whose rest is not wanted.
 struct Enough {};
 struct Changed {};
+struct Behind {};
 
 struct ContentRange {
     std::uint64_t first = 0;
     std::uint64_t last = 0;
+    std::optional<std::uint64_t> whole;  // the object's size
 };
 
 // "bytes 10-19/100"
@@ -27,8 +30,8 @@ std::optional<ContentRange> parse_content_range(std::string_view text) {
         return std::nullopt;
     const auto first = parse_count(text.substr(unit.size(), dash - unit.size()));
     const auto last = parse_count(text.substr(dash + 1, slash - dash - 1));
-    if (!first || !last || *last < *first) return std::nullopt;
-    return ContentRange{*first, *last};
+    if (!first || !last) return std::nullopt;
+    return ContentRange{*first, *last, parse_count(text.substr(slash + 1))};
 }
 
 std::string hint_for(ErrorCode code) {
@@ -85,6 +88,11 @@ HttpResponse HttpCalls::send(HttpRequest request, const std::string& key, const 
 HttpResponse HttpCalls::upload(HttpRequest request, const Content& content, std::uint64_t offset, std::uint64_t size,
                                const std::string& key, const WorkControl& control) {
     const bool to_the_end = offset + size == content.size;
+    if (content.size == 0) {
+        std::array<std::byte, 1> more{};
+        if (content.open(0)(more) != 0)
+            throw store_error(ErrorCode::incomplete, store_, key, "what was to be written has more than its 0 bytes");
+    }
     request.upload = HttpUpload{
         .size = size, .open = [&content, &control, offset, size, to_the_end](std::uint64_t again) -> ByteSource {
             // a part ends where the next one begins; the last one shows whether the content ends there too
@@ -143,7 +151,9 @@ ReadEnd HttpCalls::read(const Reading& reading, const std::string& key, const Re
         }
         if (head.status == 206) {
             const auto sent = parse_content_range(head.header("content-range"));
-            if (!ranged || !sent || sent->first != range.offset) throw wrong("the server sends another range");
+            if (sent && sent->whole && range.offset >= *sent->whole) throw Behind{};
+            if (!ranged || !sent || sent->first != range.offset || sent->last < sent->first)
+                throw wrong("the server sends another range");
             if (range.length && sent->last - sent->first + 1 < *range.length) throw too_short();
             if (range.length && sent->last - sent->first + 1 > *range.length)
                 throw wrong("the server sends another range");
@@ -178,6 +188,8 @@ ReadEnd HttpCalls::read(const Reading& reading, const std::string& key, const Re
         return ReadEnd::complete;
     } catch (const Changed&) {
         return ReadEnd::changed;
+    } catch (const Behind&) {
+        return look_for_nothing();
     }
     if (response.status == 412 && !range.validator.empty()) return ReadEnd::changed;
     if (response.status == 416) return look_for_nothing();

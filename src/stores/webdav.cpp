@@ -133,25 +133,25 @@ ReadEnd WebdavStore::read(const std::string& key, const ReadRange& range, const 
     check_key(name_, key);
     const auto missing = [&] { return store_error(ErrorCode::not_found, name_, key, "there is no such object"); };
     if (holds_temporary_name(key)) throw missing();
-    const HttpCalls::Reading reading{.ask =
-                                         [&](HttpRequest request) {
-                                             request.url = Secret(url_of(key));
-                                             request.auth = options_.auth;
-                                             return calls_.send(std::move(request), key, control);
-                                         },
-                                     .stat = [&] { return stat(key, control); },
-                                     .refusal =
-                                         [&](const HttpResponse& response) {
-                                             const bool collection = is_redirect(response.status) &&
-                                                                     response.header("location").ends_with('/');
-                                             if (response.status == 404 || collection) {
-                                                 // throws when it is the store that is missing
-                                                 static_cast<void>(stat(key, control));
-                                                 return missing();
-                                             }
-                                             return refusal(response, key);
-                                         },
-                                     .validator = [](const HttpResponse& response) { return settled_etag(response); }};
+    const HttpCalls::Reading reading{
+        .ask =
+            [&](HttpRequest request) {
+                request.url = Secret(url_of(key));
+                request.auth = options_.auth;
+                return calls_.send(std::move(request), key, control);
+            },
+        .stat = [&] { return stat(key, control); },
+        .refusal =
+            [&](const HttpResponse& response) {
+                const bool collection = is_redirect(response.status) && response.header("location").ends_with('/');
+                if (response.status == 404 || collection) {
+                    // throws when it is the store that is missing
+                    static_cast<void>(stat(key, control));
+                    return missing();
+                }
+                return refusal(response, key);
+            },
+        .validator = [](const HttpResponse& response) { return strong_etag(response.header("etag")); }};
     return calls_.read(reading, key, range, sink, control);
 }
 

@@ -362,9 +362,9 @@ TEST_CASE("a store that cannot work says why, in every call") {
                 CHECK(code_of([&] { text_of(store, "object"); }) == broken.code);
                 CHECK(code_of([&] { store.stat("object", {}); }) == broken.code);
                 CHECK(code_of([&] { keys_of(store); }) == broken.code);
-                CHECK(code_of([&] { store.remove("object", {}); }) == broken.code);
-                if (store.features().writes)
-                    CHECK(code_of([&] { store.write("object", content_of("x"), {}, {}); }) == broken.code);
+                const ErrorCode changing = store.features().writes ? broken.code : ErrorCode::unsupported;
+                CHECK(code_of([&] { store.remove("object", {}); }) == changing);
+                CHECK(code_of([&] { store.write("object", content_of("x"), {}, {}); }) == changing);
             }
         }
     }

@@ -2,9 +2,16 @@
 
 #include <atomic>
 
+#include "base/base64.h"
+#include "base/sha256.h"
+#include "contract/sftp_under_test.h"
+#include "stores/azure.h"
+#include "stores/gcs.h"
+#include "stores/http.h"
 #include "stores/local.h"
 #include "stores/s3.h"
 #include "stores/webdav.h"
+#include "support/object_server.h"
 #include "support/small_server.h"
 #include "support/test_server.h"
 #include "world/files.h"
@@ -139,25 +146,195 @@ StoreUnderTest webdav(const std::string& kind) {
             }};
 }
 
+// A folder that a web server shows: read through it, written to behind it.
+class Published final : public Store {
+  public:
+    Published(LocalStore folder, HttpOptions options)
+        : folder_(std::move(folder)), shown_("vault", std::move(options)) {}
+
+    const std::string& name() const override { return shown_.name(); }
+    StoreFeatures features() const override { return shown_.features(); }
+    void list(const ListQuery& query, const ListedPage& page, const WorkControl& control) override {
+        shown_.list(query, page, control);
+    }
+    std::optional<StoredObject> stat(const std::string& key, const WorkControl& control) override {
+        return shown_.stat(key, control);
+    }
+    ReadEnd read(const std::string& key, const ReadRange& range, const ByteSink& sink,
+                 const WorkControl& control) override {
+        return shown_.read(key, range, sink, control);
+    }
+    StoredObject write(const std::string& key, const Content& content, const WriteOptions& options,
+                       const WorkControl& control) override {
+        return folder_.write(key, content, options, control);
+    }
+    bool remove(const std::string& key, const WorkControl& control) override { return folder_.remove(key, control); }
+
+  private:
+    LocalStore folder_;
+    HttpStore shown_;
+};
+
+StoreUnderTest http(const std::string& kind, const std::string& path) {
+    return {.kind = "http, " + kind,
+            .missing = needs("nginx.sh"),
+            .make =
+                [path] {
+                    const TestServer& nginx = server("nginx.sh");
+                    const std::string folder = fresh_name();
+                    return std::make_shared<Published>(
+                        LocalStore("vault", nginx["HTTP_DATA"] + "/" + folder + " of+"),
+                        HttpOptions{.url = nginx["HTTP_URL"] + path + folder + "%20of%2B/",
+                                    .auth = HttpBasic{nginx["HTTP_USER"], Secret(nginx["HTTP_PASSWORD"])}});
+                },
+            .broken =
+                [] {
+                    const TestServer& nginx = server("nginx.sh");
+                    const auto made = [&](const std::string& url, const std::string& password) {
+                        return std::make_shared<HttpStore>(
+                            "vault", HttpOptions{.url = url, .auth = HttpBasic{"keeper", Secret(password)}});
+                    };
+                    return std::vector<StoreUnderTest::Broken>{
+                        {"wrong password", made(nginx["HTTP_URL"] + "/private/", "wrong"), ErrorCode::denied},
+                        {"nobody listens", made("http://127.0.0.1:" + std::to_string(closed_port()) + "/", "secret"),
+                         ErrorCode::unreachable},
+                    };
+                }};
+}
+
+AzureOptions azurite_options() {
+    const TestServer& azurite = server("azurite.sh");
+    return {.account = azurite["AZURE_ACCOUNT"],
+            .endpoint = azurite["AZURE_ENDPOINT"],
+            .container = azurite["AZURE_CONTAINER"],
+            .prefix = fresh_name() + "/sub dir+/",
+            .key = Secret(azurite["AZURE_KEY"]),
+            .link = {.ca_file = azurite["AZURE_CA"]}};
+}
+
+// For the container, for an hour.
+Secret shared_access(const AzureOptions& options, const std::string& permissions) {
+    const std::string end = to_text(SystemClock().now() + std::chrono::hours(1)).substr(0, 19) + "Z";
+    const std::string version = "2020-12-06";
+    const std::string text = permissions + "\n\n" + end + "\n/blob/" + options.account + "/" + options.container +
+                             "\n\n\nhttps\n" + version + "\nc\n\n\n\n\n\n\n";
+    const Digest digest = hmac_sha256(*base64_decoded(options.key.reveal()), text);
+    return Secret("sv=" + version + "&sr=c&spr=https&sp=" + permissions + "&se=" + percent_encoded(end) +
+                  "&sig=" + percent_encoded(base64_encoded(std::string(digest.begin(), digest.end()))));
+}
+
+AzureOptions with_shared_access(AzureOptions options, const std::string& permissions) {
+    options.sas = shared_access(options, permissions);
+    options.key = {};
+    return options;
+}
+
+StoreUnderTest azure(const std::string& kind, const std::function<AzureOptions()>& options) {
+    return {.kind = "azure, " + kind,
+            .missing = needs("azurite.sh"),
+            .make = [options] { return std::make_shared<AzureStore>("vault", options()); },
+            .broken =
+                [options] {
+                    const auto changed = [&](const std::function<void(AzureOptions&)>& change) {
+                        AzureOptions other = options();
+                        change(other);
+                        return std::make_shared<AzureStore>("vault", other);
+                    };
+                    return std::vector<StoreUnderTest::Broken>{
+                        {"wrong key", changed([](AzureOptions& o) {
+                             o.sas = {};
+                             o.key = Secret(base64_encoded("another key"));
+                         }),
+                         ErrorCode::denied},
+                        {"SAS with another signature", changed([](AzureOptions& o) {
+                             o.key = Secret(base64_encoded("another key"));
+                             o = with_shared_access(o, "rcwdl");
+                         }),
+                         ErrorCode::denied},
+                        {"certificate of another CA",
+                         changed([](AzureOptions& o) { o.link.ca_file = server("azurite.sh")["AZURE_WRONG_CA"]; }),
+                         ErrorCode::denied},
+                        {"nobody listens", changed([](AzureOptions& o) {
+                             o.endpoint = "https://127.0.0.1:" + std::to_string(closed_port());
+                         }),
+                         ErrorCode::unreachable},
+                    };
+                }};
+}
+
+// Google offers no server to run: this is a stand-in, written by us, which checks the token only. Its XML interface
+// with HMAC keys is S3's.
+struct GoogleStandIn {
+    ObjectServer server{"vault", "ya29.token-of-the-test"};
+    S3Store store;
+
+    explicit GoogleStandIn(const std::function<void(GcsOptions&)>& change = [](GcsOptions&) {})
+        : store("vault", options(server, change)) {}
+
+    static S3Options options(const ObjectServer& server, const std::function<void(GcsOptions&)>& change) {
+        GcsOptions google{.bucket = "vault",
+                          .prefix = "sub dir+/",
+                          .token = Secret("ya29.token-of-the-test"),
+                          .endpoint = server.url()};
+        change(google);
+        return s3_options(google);
+    }
+};
+
+StoreUnderTest google() {
+    const auto make = [](const std::function<void(GcsOptions&)>& change) {
+        auto held = std::make_shared<GoogleStandIn>(change);
+        return std::shared_ptr<Store>(held, &held->store);
+    };
+    return {
+        .kind = "gcs, on a stand-in",
+        .missing = [] { return std::string(); },
+        .make = [make] { return make([](GcsOptions&) {}); },
+        .broken =
+            [make] {
+                return std::vector<StoreUnderTest::Broken>{
+                    {"wrong token", make([](GcsOptions& o) { o.token = Secret("ya29.another"); }), ErrorCode::denied},
+                    {"missing bucket", make([](GcsOptions& o) { o.bucket = "no-such-bucket"; }),
+                     ErrorCode::unreachable},
+                };
+            }};
+}
+
 }  // namespace
 
 const std::vector<StoreUnderTest>& all_stores() {
-    static const std::vector<StoreUnderTest> all{
-        local(),
-        s3("s3", [](S3Options&) {}),
-        s3("s3 with the bucket in the host's name, in parts",
-           [](S3Options& options) {
-               const HttpUrl endpoint(options.endpoint);
-               options.endpoint = "http://localhost:" + endpoint.port();
-               options.virtual_hosts = true;
-               const std::string port = ":" + endpoint.port();
-               options.link.connect_to = {options.bucket + ".localhost" + port + ":127.0.0.1" + port};
-               options.multipart_above = Bytes{1u << 20};
-               options.part_size = Bytes{5u << 20};
-           }),
-        webdav("basic"),
-        webdav("digest"),
-    };
+    static const std::vector<StoreUnderTest> all = [] {
+        std::vector<StoreUnderTest> stores{
+            local(),
+            s3("s3", [](S3Options&) {}),
+            s3("s3 with the bucket in the host's name, in parts",
+               [](S3Options& options) {
+                   const HttpUrl endpoint(options.endpoint);
+                   options.endpoint = "http://localhost:" + endpoint.port();
+                   options.virtual_hosts = true;
+                   const std::string port = ":" + endpoint.port();
+                   options.link.connect_to = {options.bucket + ".localhost" + port + ":127.0.0.1" + port};
+                   options.multipart_above = Bytes{1u << 20};
+                   options.part_size = Bytes{5u << 20};
+               }),
+            webdav("basic"),
+            webdav("digest"),
+            http("listed in JSON", "/json/"),
+            http("listed in HTML", "/html/"),
+            azure("with a shared key", [] { return azurite_options(); }),
+            azure("with a SAS, in blocks",
+                  [] {
+                      AzureOptions options = with_shared_access(azurite_options(), "rcwdl");
+                      options.blocks_above = Bytes{1u << 20};
+                      options.block_size = Bytes{1u << 20};
+                      return options;
+                  }),
+            google(),
+        };
+        const auto sftp = sftp_stores();
+        stores.insert(stores.end(), sftp.begin(), sftp.end());
+        return stores;
+    }();
     return all;
 }
 
