@@ -69,6 +69,9 @@ StoredObject described(std::string key, const SftpAttributes& facts) {
     return object;
 }
 
+// Ends a read before its first byte.
+struct OtherVersion {};
+
 // What a caller's own sink or source threw, on its way through the client.
 struct CallersOwn {
     std::exception_ptr error;
@@ -91,8 +94,9 @@ ErrorCode store_code(ErrorCode code) {
 // Closes the file when it goes.
 class OpenFile {
   public:
+    OpenFile(SftpClient& client, std::string handle) : client_(client), handle_(std::move(handle)) {}
     OpenFile(SftpClient& client, const std::string& path, SftpOpen how, const WorkControl& control)
-        : client_(client), handle_(client.open(path, how, control)) {}
+        : OpenFile(client, client.open(path, how, control)) {}
     ~OpenFile() {
         if (!handle_.empty()) client_.let_go(handle_);
     }
@@ -157,13 +161,36 @@ class SftpStore::Session {
         return with_client(key, control, breaks, std::forward<Work>(work));
     }
 
+    struct Opened {
+        SftpAttributes facts;
+        std::string handle;
+    };
+    // The object, looked at and opened at once: only for one that has been seen before. nullopt as of `look_up`.
+    std::optional<Opened> open_known(SftpClient& client, const std::string& key, const WorkControl& control) const {
+        auto found = client.look_and_open(paths_to(key), control);
+        const auto facts = object_among(found.facts);
+        if (facts && !found.refusal) return Opened{.facts = *facts, .handle = std::move(found.handle)};
+        if (!found.handle.empty()) client.let_go(found.handle);
+        if (facts && found.refusal->code != ErrorCode::not_found) throw *found.refusal;
+        return std::nullopt;
+    }
+
     // The object's facts; nullopt when it, or a folder above it, is not there or is something else.
     std::optional<SftpAttributes> look_up(SftpClient& client, const std::string& key,
                                           const WorkControl& control) const {
+        return object_among(client.lstat(paths_to(key), control));
+    }
+
+    // The store's folder, and each part of the way to `key`.
+    std::vector<std::string> paths_to(const std::string& key) const {
         std::vector<std::string> paths{path_of({})};
         for (const std::string& each : prefixes_of(key))
             paths.push_back(path_of(each));
-        const auto found = client.lstat(paths, control);
+        return paths;
+    }
+
+    // Of the facts about `paths_to` an object.
+    std::optional<SftpAttributes> object_among(const std::vector<std::optional<SftpAttributes>>& found) const {
         require_root(found.front().has_value());
         for (std::size_t i = 1; i + 1 < found.size(); ++i) {
             if (!found[i] || !found[i]->is_folder()) return std::nullopt;
@@ -416,25 +443,39 @@ ReadEnd SftpStore::read(const std::string& key, const ReadRange& range, const By
     std::uint64_t at = range.offset;
     int breaks = 0;
     return session_->with_client(key, control, breaks, [&](SftpClient& client) {
-        // before it is opened: opening a FIFO would hang
-        if (!session_->look_up(client, key, control)) throw missing();
-        const OpenFile file(client, session_->path_of(key), SftpOpen::read, control);
-        const StoredObject opened = described(key, client.fstat(file.handle(), control));
-        if (!validator.empty() && validator != opened.validator) return ReadEnd::changed;
         const bool bound = !validator.empty();
+        std::optional<Session::Opened> found;
+        if (bound) {
+            found = session_->open_known(client, key, control);
+        } else if (const auto facts = session_->look_up(client, key, control)) {
+            // only now: opening a pipe would hang
+            found = {.facts = *facts, .handle = client.open(session_->path_of(key), SftpOpen::read, control)};
+        }
+        if (!found) throw missing();
+        const OpenFile file(client, found->handle);
+        const StoredObject opened = described(key, bound ? found->facts : client.fstat(file.handle(), control));
+        if (bound && validator != opened.validator) return ReadEnd::changed;
         validator = opened.validator;
         const std::uint64_t size = opened.size.count;
         if (range.offset > size || (range.length && *range.length > size - range.offset)) throw too_short();
         const std::uint64_t end = range.length ? range.offset + *range.length : size;
-        client.read(
-            file.handle(), at, end - at,
-            [&](std::span<const std::byte> bytes) {
-                of_caller([&] { sink(bytes); });
-                at += bytes.size();
-                breaks = 0;
-                control.advance(bytes.size());
-            },
-            control);
+        // the name may have got another file since it was looked at
+        const auto check = [&](const SftpAttributes& facts) {
+            if (described(key, facts).validator != validator) throw OtherVersion{};
+        };
+        try {
+            client.read(
+                file.handle(), at, end - at,
+                [&](std::span<const std::byte> bytes) {
+                    of_caller([&] { sink(bytes); });
+                    at += bytes.size();
+                    breaks = 0;
+                    control.advance(bytes.size());
+                },
+                control, bound ? std::function<void(const SftpAttributes&)>(check) : nullptr);
+        } catch (const OtherVersion&) {
+            return ReadEnd::changed;
+        }
         if (bound && described(key, client.fstat(file.handle(), control)).validator != validator)
             return ReadEnd::changed;
         if (at != end) throw too_short();

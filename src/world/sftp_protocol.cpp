@@ -91,14 +91,7 @@ void SftpClient::greet(const WorkControl& control) {
                    .statvfs = offers("statvfs@openssh.com", "2"),
                    .hardlink = offers("hardlink@openssh.com", "1")};
     if (!offers("limits@openssh.com", "1")) return;
-    const std::uint32_t id =
-        ask(SftpRequest::extended, [](SftpPacketWriter& packet) { packet.text("limits@openssh.com"); });
-    const SftpReply reply = reply_to(id, control);
-    if (const auto* answer = std::get_if<SftpExtended>(&reply.answer)) {
-        const SftpLimits limits = decode_sftp_limits(answer->bytes);
-        read_block_ = block_size(limits.read, limits.packet, tuning_.largest_block);
-        write_block_ = block_size(limits.write, limits.packet, tuning_.largest_block);
-    }
+    limits_ = ask(SftpRequest::extended, [](SftpPacketWriter& packet) { packet.text("limits@openssh.com"); });
 }
 
 void SftpClient::exchange(const WorkControl& control) {
@@ -167,6 +160,14 @@ SftpReply SftpClient::accept(std::span<const std::byte> packet) {
     try {
         SftpReply reply = decode_sftp_reply(packet);
         if (asked_.erase(reply.id) == 0) distrust("answered a request that was never made");
+        if (limits_ == reply.id) {
+            limits_.reset();
+            if (const auto* answer = std::get_if<SftpExtended>(&reply.answer)) {
+                const SftpLimits limits = decode_sftp_limits(answer->bytes);
+                read_block_ = block_size(limits.read, limits.packet, tuning_.largest_block);
+                write_block_ = block_size(limits.write, limits.packet, tuning_.largest_block);
+            }
+        }
         return reply;
     } catch (const Error&) {
         broken_ = true;
@@ -236,6 +237,40 @@ std::optional<SftpAttributes> SftpClient::stat(const std::string& path, const Wo
     return attributes_of(reply_to(id, control), quoted("look at", path));
 }
 
+SftpClient::Found SftpClient::look_and_open(std::span<const std::string> paths, const WorkControl& control) {
+    std::vector<std::uint32_t> ids;
+    for (const std::string& path : paths)
+        ids.push_back(ask(SftpRequest::lstat, [&](SftpPacketWriter& packet) { packet.text(path); }));
+    const std::string& path = paths.back();
+    ids.push_back(ask(SftpRequest::open, [&](SftpPacketWriter& packet) {
+        packet.text(path).number(static_cast<std::uint32_t>(SftpOpen::read)).attributes({});
+    }));
+    Found found;
+    found.facts.resize(paths.size());
+    for (std::size_t left = ids.size(); left > 0;) {
+        SftpReply reply = accept(next_packet(control));
+        const auto which = std::find(ids.begin(), ids.end(), reply.id);
+        if (which == ids.end()) continue;
+        --left;
+        const auto at = static_cast<std::size_t>(which - ids.begin());
+        if (auto* handle = std::get_if<SftpHandle>(&reply.answer); handle != nullptr && at == paths.size()) {
+            found.handle = std::move(handle->handle);
+            continue;
+        }
+        try {
+            if (at < paths.size()) {
+                found.facts[at] = attributes_of(std::move(reply), quoted("look at", paths[at]));
+            } else if (!attributes_of(std::move(reply), quoted("open", path)) && !found.refusal) {
+                found.refusal = Error{ErrorCode::not_found, "there is no '" + path + "'"};
+            }
+        } catch (const Error& error) {
+            if (broken_) throw;
+            if (!found.refusal) found.refusal = error;
+        }
+    }
+    return found;
+}
+
 std::string SftpClient::open(const std::string& path, SftpOpen how, const WorkControl& control) {
     const std::uint32_t id = ask(SftpRequest::open, [&](SftpPacketWriter& packet) {
         SftpAttributes attributes;
@@ -276,7 +311,8 @@ void SftpClient::let_go(const std::string& handle) {
 }
 
 std::uint64_t SftpClient::read(const std::string& handle, std::uint64_t offset, std::uint64_t length,
-                               const ByteSink& sink, const WorkControl& control) {
+                               const ByteSink& sink, const WorkControl& control,
+                               const std::function<void(const SftpAttributes&)>& check) {
     struct Block {
         std::uint32_t id = 0;
         std::uint64_t at = 0;
@@ -291,6 +327,9 @@ std::uint64_t SftpClient::read(const std::string& handle, std::uint64_t offset, 
     std::uint64_t next = offset;
     std::uint64_t given = 0;
     std::optional<Error> refusal;
+    bool looking = static_cast<bool>(check);
+    std::uint32_t look = 0;
+    if (looking) look = ask(SftpRequest::fstat, [&](SftpPacketWriter& packet) { packet.text(handle); });
 
     const auto ask_for = [&](Block& block) {
         block.id = ask(SftpRequest::read, [&](SftpPacketWriter& packet) {
@@ -302,9 +341,15 @@ std::uint64_t SftpClient::read(const std::string& handle, std::uint64_t offset, 
         given += bytes.size();
         sink(bytes);
     };
-    const auto drop_front = [&] {
-        on_the_way -= blocks.front().size;
-        blocks.pop_front();
+    const auto give_what_is_complete = [&] {
+        while (!blocks.empty()) {
+            Block& front = blocks.front();
+            if (front.at < end && !front.held.empty()) give(front.held);
+            front.held = {};
+            if (!front.answered()) break;
+            on_the_way -= front.size;
+            blocks.pop_front();
+        }
     };
 
     for (;;) {
@@ -316,8 +361,16 @@ std::uint64_t SftpClient::read(const std::string& handle, std::uint64_t offset, 
             on_the_way += block.size;
             next += block.size;
         }
-        if (blocks.empty()) break;
-        const SftpReply reply = accept(next_packet(control));
+        if (blocks.empty() && !looking) break;
+        SftpReply reply = accept(next_packet(control));
+        if (looking && reply.id == look) {
+            looking = false;
+            const auto opened = attributes_of(std::move(reply), "look at the open file");
+            if (!opened) throw Error{ErrorCode::io_failed, "the open file is not there any more"};
+            check(*opened);
+            give_what_is_complete();
+            continue;
+        }
         const auto block = std::find_if(blocks.begin(), blocks.end(),
                                         [&](const Block& each) { return !each.answered() && each.id == reply.id; });
         if (block == blocks.end()) continue;
@@ -335,7 +388,7 @@ std::uint64_t SftpClient::read(const std::string& handle, std::uint64_t offset, 
                          std::to_string(bytes.size()));
             block->got += bytes.size();
             if (!block->answered()) ask_for(*block);
-            if (block == blocks.begin() && block->at < end) {
+            if (block == blocks.begin() && block->at < end && !looking && block->held.empty()) {
                 give(bytes);
             } else {
                 block->held.reserve(block->size);
@@ -344,14 +397,7 @@ std::uint64_t SftpClient::read(const std::string& handle, std::uint64_t offset, 
         } else {
             distrust("answered a read with something else");
         }
-        // the front's bytes are with the sink; then what the next ones hold can follow
-        while (!blocks.empty() && blocks.front().answered()) {
-            drop_front();
-            if (blocks.empty()) break;
-            Block& front = blocks.front();
-            if (front.at < end && !front.held.empty()) give(front.held);
-            front.held = {};
-        }
+        if (!looking) give_what_is_complete();
     }
     if (refusal) throw *refusal;
     return given;

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -52,6 +53,14 @@ class SftpClient {
     // Follows links.
     std::optional<SftpAttributes> stat(const std::string& path, const WorkControl& control);
 
+    struct Found {
+        std::vector<std::optional<SftpAttributes>> facts;  // as of `lstat`
+        std::string handle;                                // empty where `refusal` says why
+        std::optional<Error> refusal;
+    };
+    // Both in one round trip: looks at `paths` and opens the last of them for reading. For names known to be plain
+    // files: opening a pipe can hang.
+    Found look_and_open(std::span<const std::string> paths, const WorkControl& control);
     // A file that is made gets the mode 0600.
     std::string open(const std::string& path, SftpOpen how, const WorkControl& control);
     SftpAttributes fstat(const std::string& handle, const WorkControl& control);
@@ -62,9 +71,10 @@ class SftpClient {
     void let_go(const std::string& handle);
 
     // Gives `length` bytes from `offset` on to `sink`, in order; returns how many there were before the end of the
-    // file.
+    // file. `check`, unless empty, sees what the open file is before the first byte is given; what it throws ends the
+    // read.
     std::uint64_t read(const std::string& handle, std::uint64_t offset, std::uint64_t length, const ByteSink& sink,
-                       const WorkControl& control);
+                       const WorkControl& control, const std::function<void(const SftpAttributes& opened)>& check = {});
     // Writes all of `source` from offset 0 on; returns its size. When the source throws, what is on its way is waited
     // for by `settle`.
     std::uint64_t write(const std::string& handle, const ByteSource& source, const WorkControl& control);
@@ -118,6 +128,7 @@ class SftpClient {
     std::size_t packet_ = 0;  // size of the packet at in_begin_ that was given out
 
     std::uint32_t next_id_ = 0;
+    std::optional<std::uint32_t> limits_;      // the request for them: nothing waits for the answer
     std::unordered_set<std::uint32_t> asked_;  // and not yet answered
     bool broken_ = false;
 };

@@ -159,6 +159,36 @@ TEST_CASE("R32 reads are whole and in order, however short and disordered the an
     }
 }
 
+TEST_CASE("what an open file is can be checked before its first byte is given") {
+    const std::string content = random_text(300'000);
+    for (const bool disorder : {false, true}) {
+        auto server = std::make_unique<ScriptedServer>([&](int type, std::uint32_t id, const std::string& rest) {
+            if (type == 8) return packet(105, number(id) + number(1) + number(0) + number(4711));
+            return reader_of(content, 5000)(type, id, rest);
+        });
+        server->disorder = disorder;
+        const auto client = client_of(std::move(server));
+        std::string got;
+        const auto sink = [&](std::span<const std::byte> bytes) {
+            got.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+        };
+        int checks = 0;
+        const auto check = [&](const SftpAttributes& opened) {
+            CHECK(opened.size == 4711u);
+            CHECK(got.empty());
+            ++checks;
+        };
+        CHECK(client->read("h", 0, content.size(), sink, {}, check) == content.size());
+        CHECK(got == content);
+        got.clear();
+        CHECK(client->read("h", 0, 0, sink, {}, check) == 0);
+        CHECK(checks == 2);
+        const auto refuse = [](const SftpAttributes&) { throw Error{ErrorCode::moved, "another"}; };
+        CHECK(code_of([&] { client->read("h", 0, content.size(), sink, {}, refuse); }) == ErrorCode::moved);
+        CHECK(got.empty());
+    }
+}
+
 TEST_CASE("writes arrive whole at their places, answered in any order") {
     const std::string content = random_text((1u << 20) + 99);
     std::string file;
