@@ -1,10 +1,17 @@
 // What every store promises, run on each of them with its real server (contract/stores_under_test.cpp).
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <filesystem>
 #include <random>
 #include <thread>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/sha256.h"
 #include "contract/stores_under_test.h"
@@ -15,8 +22,8 @@ using namespace lifeboat::test;
 
 namespace {
 
-// Runs `check` on an empty store of each kind.
-void on_every_store(const std::function<void(Store&)>& check) {
+// Runs `check` on a store of each kind that nothing has been done with.
+void on_every_new_store(const std::function<void(Store&)>& check) {
     for (const StoreUnderTest& tested : all_stores()) {
         DYNAMIC_SECTION(tested.kind) {
             const std::string missing = tested.missing();
@@ -25,12 +32,19 @@ void on_every_store(const std::function<void(Store&)>& check) {
                 return;
             }
             const std::shared_ptr<Store> store = tested.make();
-            // the first write makes what has to be made
-            store->write("first", content_of("x"), {}, {});
-            store->remove("first", {});
             check(*store);
         }
     }
+}
+
+// Runs `check` on an empty store of each kind.
+void on_every_store(const std::function<void(Store&)>& check) {
+    on_every_new_store([&](Store& store) {
+        // the first write makes what has to be made
+        store.write("first", content_of("x"), {}, {});
+        store.remove("first", {});
+        check(store);
+    });
 }
 
 std::string text_of(Store& store, const std::string& key, const ReadRange& range = {}) {
@@ -331,6 +345,48 @@ TEST_CASE("a call that was asked to stop, or is out of time, ends and leaves not
         const WorkControl over{.deadline = SteadyTime{}};
         CHECK(code_of([&] { store.write("late", content_of("x"), {}, over); }) == ErrorCode::timed_out);
         CHECK_FALSE(store.stat("late", {}));
+    });
+}
+
+TEST_CASE("a writer that is killed leaves nothing that can be seen, and one that comes after it succeeds") {
+    // the writer is a child process, so the store must not have been used before: connections are not shared
+    on_every_new_store([](Store& store) {
+        const std::string text(8u << 20, 'x');
+        std::array<int, 2> ends{};
+        REQUIRE(::pipe2(ends.data(), O_CLOEXEC) == 0);
+        const pid_t writer = ::fork();
+        REQUIRE(writer >= 0);
+        if (writer == 0) {
+            std::uint64_t sent = 0;
+            WorkControl control;
+            control.moved = [&](std::uint64_t bytes) {
+                sent += bytes;
+                if (sent < (2u << 20)) return;
+                if (::write(ends[1], "x", 1) != 1) ::_exit(1);
+                for (;;)
+                    ::pause();
+            };
+            try {
+                store.write("set/killed", content_of(text), {}, control);
+            } catch (...) {
+                ::_exit(2);
+            }
+            ::_exit(0);
+        }
+        ::close(ends[1]);
+        pollfd half_way{.fd = ends[0], .events = POLLIN, .revents = 0};
+        const int polled = ::poll(&half_way, 1, 30'000);
+        char said = 0;
+        const ssize_t count = polled > 0 ? ::read(ends[0], &said, 1) : 0;
+        ::kill(writer, SIGKILL);
+        ::waitpid(writer, nullptr, 0);
+        ::close(ends[0]);
+        REQUIRE(count == 1);
+        CHECK_FALSE(store.stat("set/killed", {}));
+        CHECK(keys_of(store).empty());
+        store.write("set/killed", content_of("whole"), {}, {});
+        CHECK(text_of(store, "set/killed") == "whole");
+        CHECK(keys_of(store) == std::vector<std::string>{"set/killed"});
     });
 }
 
