@@ -15,7 +15,9 @@
 
 #include "base/sha256.h"
 #include "contract/stores_under_test.h"
+#include "stores/s3.h"
 #include "stores/store.h"
+#include "support/test_server.h"
 
 using namespace lifeboat;
 using namespace lifeboat::test;
@@ -424,4 +426,46 @@ TEST_CASE("a store that cannot work says why, in every call") {
             }
         }
     }
+}
+
+TEST_CASE("an object beyond 4 GiB is listed with its size and read at its end") {
+    for (const StoreUnderTest& tested : all_stores()) {
+        DYNAMIC_SECTION(tested.kind) {
+            // sparse files: only where the server's files are at hand
+            if (!tested.make_sparse) return;
+            const std::string missing = tested.missing();
+            if (!missing.empty()) {
+                WARN("SKIPPED: not installed: " << missing);
+                return;
+            }
+            constexpr std::uint64_t size = (5ULL << 30) + 3;
+            const std::shared_ptr<Store> store = tested.make_sparse("huge", size, "end");
+            CHECK(store->stat("huge", {})->size == Bytes{size});
+            CHECK(text_of(*store, "huge", {.offset = size - 5}) == std::string(2, '\0') + "end");
+            CHECK(text_of(*store, "huge", {.offset = 4ULL << 30, .length = 3}) == std::string(3, '\0'));
+            store->list({},
+                        [&](std::span<const Listed> page) {
+                            CHECK(page.front().object.size == Bytes{size});
+                            return true;
+                        },
+                        {});
+        }
+    }
+}
+
+TEST_CASE("R19 S3 is reached although the clocks differ by two hours") {
+    if (const std::string missing = TestServer::missing("radosgw.sh"); !missing.empty()) {
+        WARN("SKIPPED: not installed: " << missing);
+        return;
+    }
+    const TestServer server("radosgw.sh", {{"CLOCK", "-2 hours"}});
+    S3Store store("vault", {.endpoint = server["S3_ENDPOINT"],
+                            .region = "default",
+                            .bucket = server["S3_BUCKET"],
+                            .key_id = server["S3_KEY_ID"],
+                            .key = Secret(server["S3_KEY"])});
+    store.write("object", content_of("text"), {}, {});
+    CHECK(text_of(store, "object") == "text");
+    CHECK(store.clock_offset() < -std::chrono::minutes(119));
+    CHECK(store.clock_offset() > -std::chrono::minutes(121));
 }

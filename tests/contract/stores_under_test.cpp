@@ -1,6 +1,8 @@
 #include "contract/stores_under_test.h"
 
 #include <atomic>
+#include <filesystem>
+#include <fstream>
 
 #include "base/base64.h"
 #include "base/sha256.h"
@@ -38,7 +40,6 @@ std::function<std::string()> needs(const std::string& script) {
     return [script] { return TestServer::missing(script); };
 }
 
-// Deletes its folder behind the store.
 struct LocalInScratch final {
     // in memory where possible: thousands of durable writes
     PrivateDirectory folder{std::filesystem::exists("/dev/shm") ? std::filesystem::path("/dev/shm")
@@ -46,12 +47,25 @@ struct LocalInScratch final {
     LocalStore store{"vault", folder.path() / "root"};
 };
 
+void make_sparse_file(const std::filesystem::path& file, std::uint64_t size, const std::string& end) {
+    write_text(file, "");
+    std::filesystem::resize_file(file, size - end.size());
+    std::ofstream out(file, std::ios::binary | std::ios::app);
+    out << end;
+}
+
 StoreUnderTest local() {
     return {.kind = "local",
             .missing = [] { return std::string(); },
             .make =
                 [] {
                     auto held = std::make_shared<LocalInScratch>();
+                    return std::shared_ptr<Store>(held, &held->store);
+                },
+            .make_sparse =
+                [](const std::string& key, std::uint64_t size, const std::string& end) {
+                    auto held = std::make_shared<LocalInScratch>();
+                    make_sparse_file(held->store.root() / key, size, end);
                     return std::shared_ptr<Store>(held, &held->store);
                 },
             .broken =
@@ -186,6 +200,14 @@ StoreUnderTest http(const std::string& kind, const std::string& path) {
                         LocalStore("vault", nginx["HTTP_DATA"] + "/" + folder + " of+"),
                         HttpOptions{.url = nginx["HTTP_URL"] + path + folder + "%20of%2B/",
                                     .auth = HttpBasic{nginx["HTTP_USER"], Secret(nginx["HTTP_PASSWORD"])}});
+                },
+            .make_sparse =
+                [path](const std::string& key, std::uint64_t size, const std::string& end) {
+                    const TestServer& nginx = server("nginx.sh");
+                    const std::string folder = fresh_name();
+                    make_sparse_file(nginx["HTTP_DATA"] + "/" + folder + "/" + key, size, end);
+                    return std::make_shared<HttpStore>("vault",
+                                                       HttpOptions{.url = nginx["HTTP_URL"] + path + folder + "/"});
                 },
             .broken =
                 [] {

@@ -16,6 +16,9 @@ struct StoreUnderTest {
     std::function<std::string()> missing;
     // An empty store. Its server is started once in a test program and lives as long as that.
     std::function<std::shared_ptr<Store>()> make;
+    // A store with one object of `size` bytes that are zero but for the `end`; where that costs no space.
+    std::function<std::shared_ptr<Store>(const std::string& key, std::uint64_t size, const std::string& end)>
+        make_sparse = {};
     // Stores that cannot work, on the same server, and the code of the error that each of them gives.
     struct Broken {
         std::string how;

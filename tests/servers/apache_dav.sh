@@ -62,4 +62,4 @@ CONF
 } >"$dir/apache.conf"
 apache2 -f "$dir/apache.conf" -DFOREGROUND &
 until_true 100 answers "https://127.0.0.1:$port/basic/"
-ready DAV_URL="https://localhost:$port" DAV_USER=keeper DAV_PASSWORD="$password" DAV_CA="$dir/tls/ca.pem" DAV_WRONG_CA="$dir/tls/another-ca.pem"
+ready DAV_URL="https://localhost:$port" DAV_USER=keeper DAV_PASSWORD="$password" DAV_DATA="$dir/data" DAV_CA="$dir/tls/ca.pem" DAV_WRONG_CA="$dir/tls/another-ca.pem"

@@ -165,6 +165,11 @@ std::size_t ObjectServer::open_uploads() const {
     return uploads_.size();
 }
 
+std::size_t ObjectServer::connections() const {
+    const std::lock_guard lock(mutex_);
+    return connections_.size();
+}
+
 std::vector<ObjectRequest> ObjectServer::requests() const {
     const std::lock_guard lock(mutex_);
     return requests_;

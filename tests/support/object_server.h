@@ -54,6 +54,7 @@ class ObjectServer {
     std::vector<std::string> keys() const;
     std::size_t open_uploads() const;
     std::vector<ObjectRequest> requests() const;
+    std::size_t connections() const;  // made so far
     std::uint64_t bytes_served() const { return bytes_served_; }
     // Added to the headers of each answer about an object: "x-amz-storage-class: GLACIER\r\n".
     std::string extra_headers;
