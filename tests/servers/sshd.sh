@@ -57,6 +57,7 @@ if [ -n "${PASSWORD-}" ]; then
     hash=$(openssl passwd -6 "$PASSWORD")
     (umask 077 && sed "s|^$(id -un):[^:]*:|$(id -un):$hash:|" /etc/shadow >"$folder/shadow")
     unset PASSWORD
-    exec unshare --mount --propagation private sh -c 'mount --bind "$1/shadow" /etc/shadow && exec "$2" -D -e -f "$1/sshd_config"' sh "$folder" "$server"
+    exec unshare --mount --propagation private sh -c 'mount --bind "$1/shadow" /etc/shadow && exec setpriv --pdeathsig TERM "$2" -D -e -f "$1/sshd_config"' sh "$folder" "$server"
 fi
-exec "$server" -D -e -f "$folder/sshd_config"
+# whoever started it may be killed
+exec setpriv --pdeathsig TERM "$server" -D -e -f "$folder/sshd_config"
