@@ -14,6 +14,10 @@ constexpr std::string_view wanted_properties =
     R"(<?xml version="1.0" encoding="utf-8"?>)"
     R"(<propfind xmlns="DAV:"><prop><resourcetype/><getcontentlength/><getlastmodified/><getetag/></prop></propfind>)";
 
+bool is_success(const HttpResponse& response) {
+    return response.status >= 200 && response.status < 300;
+}
+
 // The properties that the server has of a resource; nullptr when it has none.
 const XmlElement* properties_of(const XmlElement& response) {
     for (const XmlElement& part : response.children) {
@@ -54,6 +58,14 @@ HttpResponse WebdavStore::send(const std::string& method, const std::string& pat
         request.keep = longest_answer;
     }
     return calls_.send(std::move(request), path, control);
+}
+
+HttpResponse WebdavStore::upload(const std::string& path, const std::string& key, const Content& content,
+                                 const WorkControl& control) {
+    HttpRequest request{.method = "PUT", .url = Secret(url_of(path))};
+    request.headers = {{"Content-Type", Secret("application/octet-stream")}};
+    request.auth = options_.auth;
+    return calls_.upload(std::move(request), content, 0, content.size, key, control);
 }
 
 HttpResponse WebdavStore::move(const std::string& from, const std::string& to, bool overwrite,
@@ -199,24 +211,30 @@ StoredObject WebdavStore::write(const std::string& key, const Content& content, 
     constexpr int tries = 20;
     for (int attempt = 1;; ++attempt) {
         try {
-            HttpRequest request{.method = "PUT", .url = Secret(url_of(temporary))};
-            request.headers = {{"Content-Type", Secret("application/octet-stream")}};
-            request.auth = options_.auth;
-            const HttpResponse put = calls_.upload(std::move(request), content, 0, content.size, key, control);
-            const bool no_collection = put.status == 404 || put.status == 409;
-            if (no_collection && attempt < tries) {
+            const HttpResponse put = upload(temporary, key, content, control);
+            const auto without_collection = [](const HttpResponse& response) {
+                return response.status == 404 || response.status == 409;
+            };
+            if (without_collection(put) && attempt < tries) {
                 make_collections(key, control);
                 continue;
             }
-            if (put.status < 200 || put.status > 299) throw refusal(put, key);
-            const HttpResponse moved = move(temporary, key, !options.exclusive, control);
-            if (options.exclusive && moved.status == 412)
+            if (!is_success(put)) throw refusal(put, key);
+            HttpResponse named = move(temporary, key, false, control);
+            if (options.exclusive && named.status == 412)
                 throw store_error(ErrorCode::already_exists, name_, key, "it is already there");
-            if ((moved.status == 404 || moved.status == 409) && attempt < tries) {
+            if (named.status == 412 && named.header("server").starts_with("Apache")) {
+                // Apache removes what a MOVE replaces before it moves, but puts what a PUT sends in its place at once
+                named = upload(key, key, content, control);
+                if (is_success(named)) clean_up();
+            } else if (named.status == 412) {
+                named = move(temporary, key, true, control);
+            }
+            if (without_collection(named) && attempt < tries) {
                 make_collections(key, control);
                 continue;
             }
-            if (moved.status != 201 && moved.status != 204) throw refusal(moved, key);
+            if (!is_success(named)) throw refusal(named, key);
             break;
         } catch (...) {
             clean_up();
@@ -254,7 +272,7 @@ bool WebdavStore::remove(const std::string& key, const WorkControl& control) {
     if (!stat(key, control)) return false;
     const HttpResponse response = send("DELETE", key, {}, control);
     if (response.status == 404) return false;
-    if (response.status < 200 || response.status > 299) throw refusal(response, key);
+    if (!is_success(response)) throw refusal(response, key);
     std::string folder(folder_of(key));
     while (!folder.empty() && sweep_away(folder + "/", control))
         folder = std::string(folder_of(folder));

@@ -1,6 +1,7 @@
 // A collection of a WebDAV server. Objects are sent under a temporary name and moved to their own, which servers do in
-// one step; collections are made as needed and go with the last object in them. Weak ETags are no validators: the
-// versions of an object that is a second old may not be told apart. Redirects are not followed.
+// one step (what Apache would replace in two is sent again, straight to its name); collections are made as needed and
+// go with the last object in them. Weak ETags are no validators: the versions of an object that is a second old may not
+// be told apart. Redirects are not followed.
 #pragma once
 
 #include "stores/http_calls.h"
@@ -34,6 +35,8 @@ class WebdavStore final : public Store {
     std::string url_of(const std::string& path) const;
     HttpResponse send(const std::string& method, const std::string& path, std::vector<HttpHeader> headers,
                       const WorkControl& control);
+    HttpResponse upload(const std::string& path, const std::string& key, const Content& content,
+                        const WorkControl& control);
     HttpResponse move(const std::string& from, const std::string& to, bool overwrite, const WorkControl& control);
     // The resource itself and what is in it; nullopt when it is missing.
     std::optional<std::vector<Listed>> find(const std::string& path, const char* depth, const WorkControl& control);

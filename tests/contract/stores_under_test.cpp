@@ -129,6 +129,15 @@ StoreUnderTest webdav(const std::string& kind) {
         .kind = "webdav over TLS, " + kind,
         .missing = needs("apache_dav.sh"),
         .make = [kind] { return std::make_shared<WebdavStore>("vault", apache_options(kind)); },
+        .make_sparse =
+            [kind](const std::string& key, std::uint64_t size, const std::string& end) {
+                const TestServer& apache = server("apache_dav.sh");
+                const std::string folder = fresh_name();
+                make_sparse_file(apache["DAV_DATA"] + "/" + folder + "/" + key, size, end);
+                WebdavOptions options = apache_options(kind);
+                options.url = apache["DAV_URL"] + "/" + kind + "/" + folder + "/";
+                return std::make_shared<WebdavStore>("vault", options);
+            },
         .broken =
             [kind] {
                 const auto changed = [&](const std::function<void(WebdavOptions&)>& change) {
