@@ -41,7 +41,7 @@ std::string name_of(const Json& deed) {
 // What `lifeboat __lua` reads: the script as the run keeps it, and what it may look at.
 std::string script_input(const Context& context, const Json& deed) {
     const std::string script = deed.at("script").get<std::string>();
-    const std::filesystem::path kept = context.workspace.parent_path().parent_path() / "scripts" / script;
+    const std::filesystem::path kept = context.workspace.beside("").parent_path().parent_path() / "scripts" / script;
     const Json scope = {{"arguments", deed.value("arguments", Json::object())},
                         {"run",
                          {{"id", context.run_id},
@@ -138,7 +138,7 @@ AuthoredEnd run_authored(const ActionWorld& world, Context& context, const Json&
     AuthoredEnd end{.called = name_of(deed),
                     .is_script = is_script(deed),
                     .child = {},
-                    .outputs = OutputsFile(context.workspace / (purpose + ".json"))};
+                    .outputs = OutputsFile(context.workspace.beside("." + purpose + ".json"))};
     Command command{.environment = environment_of(world, context, deed, end.outputs.path())};
     if (is_script(deed)) {
         command.argv = {world.program.string(), "__lua"};

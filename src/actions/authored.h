@@ -10,7 +10,6 @@
 
 namespace lifeboat {
 
-// How an authored child ended, after its output went to the step's log.
 // Where a child is told to leave its outputs. It is removed with this object: what they are is journaled, and a secret
 // that a program wrote there must not stay.
 class OutputsFile {
@@ -25,6 +24,7 @@ class OutputsFile {
     std::filesystem::path path_;
 };
 
+// How an authored child ended, after its output went to the step's log.
 struct AuthoredEnd {
     std::string called;  // "'restore.sh'" for messages
     bool is_script = false;

@@ -90,8 +90,10 @@ Error no_candidate(const BackupSet& set, const Selection& selection, const Catal
         message += ": '" + selection.refused.front().entry.id + "' is refused because " + selection.refused.front().why;
         if (refused > 1) message += ", and " + counted(refused - 1, "other") + " too";
     }
+    const bool none = refused == 0 && catalogue.troubles.empty();
     Error error{ErrorCode::no_candidate, std::move(message),
-                "'lifeboat backup list " + set.name + "' shows every backup."};
+                none ? "'lifeboat backup create " + set.name + "' makes one."
+                     : "'lifeboat backup list " + set.name + "' shows every backup."};
     error.details = Json{{"refused", refused_json(selection, catalogue)}};
     return error;
 }

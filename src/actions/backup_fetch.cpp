@@ -112,6 +112,8 @@ class FetchBackup final : public Action {
             context.note("refused", to_json(so_far));
         };
         const Fetched fetched = fetch_backup(request, work_of(context));
+        // later steps count on it, also after a power cut
+        sync_directory(context.workspace.path().parent_path());
 
         Json components = Json::object();
         for (const auto& [name, path] : fetched.components)

@@ -1,14 +1,13 @@
 #include "actions/files_family.h"
 
-#include <array>
 #include <atomic>
-#include <fstream>
 
 #include <unistd.h>
 
 #include "base/error.h"
 #include "base/text.h"
 #include "world/files.h"
+#include "world/machine.h"
 
 namespace lifeboat {
 
@@ -33,19 +32,6 @@ void require_sandbox(const ActionWorld& world, const ResolvedResource& resource,
 std::string name_part(std::string text) {
     std::replace(text.begin(), text.end(), '/', '-');
     return text;
-}
-
-std::string host_name() {
-    std::array<char, 256> name{};
-    ::gethostname(name.data(), name.size() - 1);
-    return name.data();
-}
-
-std::string machine_id() {
-    std::ifstream file{"/etc/machine-id"};
-    std::string id;
-    if (std::getline(file, id) && !id.empty()) return id;
-    return host_name();
 }
 
 fs::path resolved(const fs::path& path) {

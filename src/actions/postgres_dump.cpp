@@ -203,7 +203,9 @@ PostgresDump recognise_dump(const fs::path& path) {
     if (head.starts_with("PGDMP")) {
         dump.format = PostgresDump::Format::custom;
     } else if (head.size() == tar_block && head.compare(257, 5, "ustar") == 0) {
-        if (std::string_view(head.c_str()) != "toc.dat") throw no_dump("it is another tar archive");
+        // the name of the first member, ended by a zero
+        using namespace std::string_view_literals;
+        if (!head.starts_with("toc.dat\0"sv)) throw no_dump("it is another tar archive");
         dump.format = PostgresDump::Format::tar;
     } else if (head.starts_with("\x1f\x8b")) {
         dump.format = PostgresDump::Format::plain;

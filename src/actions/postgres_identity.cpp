@@ -1,25 +1,13 @@
-#include <fstream>
-
-#include <unistd.h>
-
 #include "actions/postgres_catalogue.h"
 #include "actions/postgres_connection.h"
 #include "actions/waiting.h"
 #include "base/text.h"
+#include "world/machine.h"
 #include "world/process.h"
 
 namespace lifeboat {
 
 namespace {
-
-std::string this_machine() {
-    std::ifstream file("/etc/machine-id");
-    std::string id;
-    if (std::getline(file, id) && !id.empty()) return id;
-    char name[256] = {};
-    gethostname(name, sizeof name - 1);
-    return name;
-}
 
 // The same server under its several names: sockets and loopback addresses are this machine.
 std::string canonical_host(const std::string& host) {
@@ -30,7 +18,7 @@ std::string canonical_host(const std::string& host) {
         lower.pop_back();
     const bool local =
         lower.empty() || lower.front() == '/' || lower == "localhost" || lower == "::1" || lower.starts_with("127.");
-    return local ? this_machine() : lower;
+    return local ? machine_id() : lower;
 }
 
 }  // namespace
@@ -42,17 +30,23 @@ TargetIdentity identify_postgres(const ActionWorld& world, const ResolvedResourc
     const std::string host = resource.fields.value("host", "localhost");
     const int port = resource.fields.value("port", 5432);
     identity.declared = "postgres " + canonical_host(host) + ":" + std::to_string(port) + "/" + database;
+    std::optional<PostgresConnection> session;
     try {
-        PostgresConnection session =
-            connect_postgres(world, resource, "", {.stop = {}, .deadline = steady_now() + std::chrono::seconds(10)},
-                             {.maintenance = true, .read_only = true});
-        const std::string system = system_identifier(session);
-        const bool in_recovery = session.value("select pg_catalog.pg_is_in_recovery()") == "t";
+        session.emplace(connect_postgres(world, resource, "",
+                                         {.stop = {}, .deadline = steady_now() + std::chrono::seconds(10)},
+                                         {.maintenance = true, .read_only = true}));
+    } catch (const Error& error) {
+        identity.unreached = error;
+        return identity;
+    }
+    try {
+        const std::string system = system_identifier(*session);
+        const bool in_recovery = session->value("select pg_catalog.pg_is_in_recovery()") == "t";
         identity.measured =
             "postgres system " + system + (in_recovery ? " in recovery" : " primary") + ", database " + database;
         identity.facts = Json{{"system_identifier", system}, {"in_recovery", in_recovery}, {"database", database}};
     } catch (const Error&) {
-        identity.measured.reset();  // not reachable, or it does not tell: the declared identity is what is left
+        identity.measured.reset();  // it does not tell this role: the declared identity is what is left
     }
     return identity;
 }
@@ -83,6 +77,7 @@ std::vector<std::string> end_postgres_orphans(const ActionWorld& world, const Re
         wait_for(context, std::chrono::milliseconds(10));
     }
     std::vector<std::string> lines;
+    lines.reserve(ended.size());
     for (auto& [pid, line] : ended)
         lines.push_back(std::move(line));
     return lines;

@@ -1,6 +1,5 @@
 #include "actions/service_resource.h"
 
-#include <array>
 #include <fstream>
 
 #include <unistd.h>
@@ -8,6 +7,7 @@
 #include "actions/waiting.h"
 #include "base/text.h"
 #include "world/files.h"
+#include "world/machine.h"
 
 namespace lifeboat {
 
@@ -37,12 +37,6 @@ std::filesystem::path path_or(const ResolvedResource& resource, const char* fiel
     const auto found = resource.fields.find(field);
     return found != resource.fields.end() && found->is_string() ? std::filesystem::path(found->get<std::string>())
                                                                 : otherwise;
-}
-
-std::string host_name() {
-    std::array<char, 256> name{};
-    ::gethostname(name.data(), name.size() - 1);
-    return name.data();
 }
 
 // What is journaled of services: where their pid file is, unless the site says it.
@@ -199,10 +193,7 @@ TargetIdentity identify_command(const ActionWorld&, const ResolvedResource& reso
     if (what.empty()) what = resource.name + " " + join(words(resource, "start"), " ");
     TargetIdentity identity{.resource = resource.name, .declared = "command " + host_name() + ":" + what};
     // a host's name may be given to another machine
-    std::ifstream file("/etc/machine-id");
-    if (std::string machine; std::getline(file, machine) && !machine.empty()) {
-        identity.measured = "command on machine " + machine + ": " + what;
-    }
+    identity.measured = "command on machine " + machine_id() + ": " + what;
     identity.facts = Json{{"start", resource.fields.value("start", Json::array())}};
     return identity;
 }

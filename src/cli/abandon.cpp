@@ -10,9 +10,10 @@ namespace {
 int abandon(const Call& call, Session& session) {
     DirectoryRunStore store = run_store(session);
     const std::string run_id = unfinished_run(store, call.one("run"));
-    return go_on(
-        session, store, run_id,
-        {{.what = PersonDecided::What::abandon, .step = std::nullopt, .accept_loss = false, .by = user_name()}});
+    return go_on(session, store, run_id, [](const Plan&, const RunState&) {
+        return std::vector<PersonDecided>{
+            {.what = PersonDecided::What::abandon, .step = std::nullopt, .accept_loss = false, .by = user_name()}};
+    });
 }
 
 }  // namespace

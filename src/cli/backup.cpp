@@ -73,7 +73,7 @@ int list(const BackupSet& set, const Hands& hands, const std::filesystem::path& 
     Context context;
     context.run_id = context.step_id = "backup-list";
     context.arguments = defaults_of(select->spec(), Json{{"backup", reference(set)}});
-    context.workspace = scratch.folder("work");
+    context.workspace = scratch.workspace("work");
     context.clock = &session.clock;
     const Survey survey = select->survey(context);
     if (session.json) {

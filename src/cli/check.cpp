@@ -113,12 +113,16 @@ void check_targets(const Site& site, const Hands& hands, const Specs& specs, Che
     for (const auto& [name, resource] : site.resources) {
         if (!can_be_target(resource, specs)) continue;
         const TargetIdentity identity = hands.actions().identify(name);
-        checks.add({.kind = identity.measured ? FindingKind::ok : FindingKind::unknown,
-                    .step = "",
-                    .subject = "resource '" + name + "'",
-                    .message = identity.measured ? *identity.measured : identity.declared + ": could not be measured",
-                    .hint = ""},
-                   "");
+        Finding finding{.subject = "resource '" + name + "'", .message = identity.measured.value_or("")};
+        if (identity.unreached) {
+            finding.kind = FindingKind::blocker;
+            finding.message = identity.unreached->full_message();
+            finding.hint = identity.unreached->hint;
+        } else if (!identity.measured) {
+            finding.kind = FindingKind::unknown;
+            finding.message = identity.declared + ": could not be measured";
+        }
+        checks.add(finding, "");
     }
 }
 
@@ -131,7 +135,7 @@ void look_with(const std::string& name, const Json& arguments, const std::string
     Context context;
     context.run_id = context.step_id = "check";
     context.arguments = defaults_of(action->spec(), arguments);
-    context.workspace = scratch.folder("work");
+    context.workspace = scratch.workspace("work");
     context.clock = &session.clock;
     try {
         for (const Finding& finding : action->survey(context).findings)

@@ -70,9 +70,16 @@ std::string last_that_keeps(const DirectoryRunStore& store) {
 int commit(const Call& call, Session& session) {
     DirectoryRunStore store = run_store(session);
     const std::string run_id = call.has("run") ? any_run(store, call.one("run")) : last_that_keeps(store);
-    const auto journal = store.open_journal(run_id);
-    const RunRecord record = store.read(run_id);
-    const RunState state = replay(record.plan, record.events);
+    const Plan plan = store.plan(run_id);
+    RunState state = initial_state(plan);
+    ReportFold fold(plan);
+    const auto journal = store
+                             .take_over(run_id,
+                                        [&](const Event& event) {
+                                            apply(state, plan, event);
+                                            fold.take(event);
+                                        })
+                             .journal;
     if (!state.ended)
         throw Error{ErrorCode::usage, "run '" + run_id + "' has not ended",
                     "Its old state may still be needed; see `lifeboat status`."};
@@ -86,7 +93,7 @@ int commit(const Call& call, Session& session) {
             session.terminal.output(to_pretty_text(Json{{"run", run_id}, {"removed", Json::array()}}) + "\n");
         return 0;
     }
-    const std::vector<ReportedKept> kept = report_of(store, run_id).kept;
+    const std::vector<ReportedKept> kept = fold.finish(state).kept;
     if (!session.json) {
         for (const ReportedKept& one : kept)
             session.terminal.output("! " + printable(one.what) + "  (kept by step '" + one.step + "')\n");
@@ -100,7 +107,7 @@ int commit(const Call& call, Session& session) {
             return 1;
         }
     }
-    const Hands hands(session, record.plan.draft, store.state());
+    const Hands hands(session, plan.draft, store.state());
     std::vector<std::string> removed;
     for (const ReportedKept& one : kept) {
         remove(one, hands);
@@ -109,6 +116,7 @@ int commit(const Call& call, Session& session) {
     const std::vector<Event> events{
         {.seq = state.seq + 1, .at = session.clock.now(), .body = Committed{.removed = removed, .by = user_name()}}};
     journal->append(events);
+    journal->sync();
     if (session.json) {
         session.terminal.output(to_pretty_text(Json{{"run", run_id}, {"removed", removed}}) + "\n");
     } else {

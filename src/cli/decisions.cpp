@@ -17,13 +17,12 @@ std::optional<PersonDecided::What> answer_named(std::string_view word) {
 }
 
 // A resume runs the copies kept in the run; people are told when the files are different today.
-void name_changed_files(Session& session, const RunRecord& record) {
+void name_changed_files(Session& session, const Plan& plan) {
     try {
         const auto site = find_site(session.site);
-        const auto runbook = look_for_runbook(record.plan.draft.runbook, site);
-        if (!runbook || read_text_file(*runbook) == record.plan.draft.runbook_source) return;
-        session.terminal.talk("note: '" + runbook->string() +
-                              "' is different today; the copy kept in the run is carried out\n");
+        for (const std::string& changed : changed_sources(plan.draft, site))
+            session.terminal.talk("note: " + printable(changed) +
+                                  " is different today; the copy kept in the run is carried out\n");
     } catch (const Error& error) {
         session.log.info("could not compare the runbook: " + error.message);
     }
@@ -55,11 +54,11 @@ std::vector<PersonDecided> answers(const std::vector<std::string>& words, const 
     return decided;
 }
 
-int go_on(Session& session, DirectoryRunStore& store, const std::string& run_id, std::vector<PersonDecided> decisions) {
-    const RunRecord record = store.read(run_id);
-    if (record.torn_tail) session.terminal.talk("note: " + printable(*record.torn_tail) + ": it is cut\n");
-    name_changed_files(session, record);
-    return live(session, store, run_id, {.decisions = std::move(decisions)});
+int go_on(Session& session, DirectoryRunStore& store, const std::string& run_id, const Decide& decide) {
+    return live(session, store, run_id, {.decide = [&](const Plan& plan, const RunState& state) {
+                    name_changed_files(session, plan);
+                    return decide(plan, state);
+                }});
 }
 
 }  // namespace lifeboat

@@ -28,9 +28,8 @@ bool is_plan_file(const std::string& name) {
 std::vector<std::string> changed_files(const Draft& approved, const Site& site,
                                        const std::optional<fs::path>& site_file) {
     std::vector<std::string> moved;
-    if (const auto runbook = look_for_runbook(approved.runbook, site_file);
-        runbook && read_text_file(*runbook) != approved.runbook_source)
-        moved.push_back("runbook '" + runbook->string() + "' is not the one that was planned");
+    for (const std::string& changed : changed_sources(approved, site_file))
+        moved.push_back(changed + " is not the one that was planned");
     if (!site_file) return moved;
     for (const auto& [name, resource] : approved.resources) {
         const auto today = site.resources.find(name);
@@ -79,7 +78,7 @@ Plan look(Session& session, const Hands& hands, Draft draft, const fs::path& sta
     const std::string runbook = draft.runbook;
     session.log.debug("looking at the world for '" + runbook + "'");
     return survey(std::move(draft), hands.actions(), session.clock, history_of(store, runbook),
-                  [&scratch](const std::string& step) { return scratch.folder(step); });
+                  [&scratch](const std::string& step) { return scratch.workspace(step); });
 }
 
 Planned plan_for(const Call& call, Session& session) {

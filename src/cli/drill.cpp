@@ -7,6 +7,7 @@
 #include "cli/places.h"
 #include "cli/verb.h"
 #include "drill/leftovers.h"
+#include "world/machine.h"
 
 namespace lifeboat {
 

@@ -41,6 +41,8 @@ class FaultyJournal final : public Journal {
   public:
     FaultyJournal(Journal& inner, const Faults& faults) : inner_(inner), faults_(faults) {}
     void append(std::span<const Event> events) override;
+    void sync() override { inner_.sync(); }
+    std::string head() const override { return inner_.head(); }
 
   private:
     Journal& inner_;

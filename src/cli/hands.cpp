@@ -4,6 +4,7 @@
 
 #include <unistd.h>
 
+#include "world/machine.h"
 #include "world/secrets.h"
 
 namespace fs = std::filesystem;
@@ -46,7 +47,7 @@ Hands::Hands(Session& session, const Draft& draft, fs::path state)
     : Hands(session, draft.resources, draft.backups, draft.secrets, draft.drill, std::move(state)) {}
 
 Hands::Hands(Session& session, std::map<std::string, Resource> resources, std::map<std::string, BackupSet> backups,
-             std::map<std::string, SecretOrigin> secrets, std::optional<DrillMark> drill, fs::path state)
+             const std::map<std::string, SecretOrigin>& secrets, std::optional<DrillMark> drill, fs::path state)
     : session_(session),
       faults_(asked_faults(drill)),
       secrets_(std::make_unique<FetchedSecrets>(places_of(secrets), session.redactor)),
@@ -76,7 +77,7 @@ Outputs Hands::do_now(const std::string& name, Json arguments, const std::string
     context.idempotency_key = step;
     context.drill = resources_.drill().has_value();
     context.arguments = defaults_of(action->spec(), std::move(arguments));
-    context.workspace = scratch.folder("work");
+    context.workspace = scratch.workspace("work");
     context.stop = std::move(stop);
     context.clock = &session_.clock;
     if (timeout) context.deadline = session_.clock.steady() + *timeout;
@@ -95,12 +96,14 @@ Json defaults_of(const ActionSpec& spec, Json arguments) {
 }
 
 Scratch::Scratch(const fs::path& state, const std::string& what)
-    : root_(state / "scratch" / (what + "-" + std::to_string(::getpid()))) {
-    // what an interrupted look left, told by its dead process
+    : root_(state / "scratch" / (what + "-" + std::to_string(::getpid()) + "@" + host_name())) {
+    // what an interrupted look on this host left, told by its dead process
     std::error_code ignored;
     for (const auto& entry : fs::directory_iterator(root_.parent_path(), ignored)) {
         const std::string name = entry.path().filename();
-        const std::string pid = name.substr(name.rfind('-') + 1);
+        const std::size_t at = name.find('@');
+        if (at == std::string::npos || name.substr(at + 1) != host_name()) continue;
+        const std::string pid = name.substr(0, at).substr(name.substr(0, at).rfind('-') + 1);
         if (!fs::exists("/proc/" + pid, ignored)) fs::remove_all(entry.path(), ignored);
     }
 }
@@ -111,13 +114,13 @@ Scratch::~Scratch() {
     fs::remove(root_.parent_path(), ignored);  // only when it is empty
 }
 
-fs::path Scratch::folder(const std::string& name) const {
-    const fs::path folder = root_ / name;
-    std::error_code problem;
-    fs::create_directories(folder, problem);
-    if (problem) throw_errno("make the folder '" + folder.string() + "'", problem.value());
-    fs::permissions(root_, fs::perms::owner_all, problem);
-    return folder;
+Workspace Scratch::workspace(const std::string& name) const {
+    return {root_ / name, [root = root_](const fs::path& folder) {
+                std::error_code problem;
+                fs::create_directories(folder, problem);
+                if (problem) throw_errno("make the folder '" + folder.string() + "'", problem.value());
+                fs::permissions(root, fs::perms::owner_all, problem);
+            }};
 }
 
 }  // namespace lifeboat

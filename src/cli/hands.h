@@ -30,7 +30,8 @@ class Hands {
 
   private:
     Hands(Session& session, std::map<std::string, Resource> resources, std::map<std::string, BackupSet> backups,
-          std::map<std::string, SecretOrigin> secrets, std::optional<DrillMark> drill, std::filesystem::path state);
+          const std::map<std::string, SecretOrigin>& secrets, std::optional<DrillMark> drill,
+          std::filesystem::path state);
 
     Session& session_;
     Faults faults_;
@@ -51,8 +52,7 @@ class Scratch {
     ~Scratch();
     Scratch(const Scratch&) = delete;
     Scratch& operator=(const Scratch&) = delete;
-    // Made when asked for.
-    std::filesystem::path folder(const std::string& name) const;
+    Workspace workspace(const std::string& name) const;
 
   private:
     std::filesystem::path root_;

@@ -59,7 +59,7 @@ int init(const Call& call, Session& session) {
     session.terminal.output("written:\n" + names);
     const std::string go = root == "." ? "" : "  cd " + root.string() + "\n";
     session.terminal.talk("\nnow try:\n" + go +
-                          "  lifeboat check\n  lifeboat backup create shop\n  lifeboat plan quickstart\n  lifeboat "
+                          "  lifeboat backup create shop\n  lifeboat check\n  lifeboat plan quickstart\n  lifeboat "
                           "drill drills/quickstart.yaml\n");
     return 0;
 }

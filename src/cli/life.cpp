@@ -19,8 +19,8 @@ namespace {
 
 // What the journal of a dead runner names and is still alive: children first, then sessions inside the databases. The
 // passwords that its children were given go as well.
-std::vector<std::string> end_orphans(const DirectoryRunStore& store, const RunRecord& record, const RunState& state,
-                                     const Actions& actions) {
+std::vector<std::string> end_orphans(const DirectoryRunStore& store, const std::string& run_id, const Plan& plan,
+                                     const RunState& state, const Actions& actions) {
     std::vector<std::string> ended;
     for (std::size_t i = 0; i < state.steps.size(); ++i) {
         for (const DeedState& deed : state.steps[i].deeds) {
@@ -28,14 +28,14 @@ std::vector<std::string> end_orphans(const DirectoryRunStore& store, const RunRe
                 if (end_group({.pid = child.group, .start_ticks = child.start_ticks, .boot_id = child.boot_id},
                               std::chrono::seconds(5)))
                     ended.push_back("process group " + std::to_string(child.group) + " of step '" +
-                                    step_at(record.plan, i).id + "'");
+                                    step_at(plan, i).id + "'");
             }
         }
     }
-    for (std::string& session : actions.end_orphans(record.run_id, record.plan.draft.targets))
+    for (std::string& session : actions.end_orphans(run_id, plan.draft.targets))
         ended.push_back(std::move(session));
     std::error_code none;
-    for (const auto& workspace : std::filesystem::directory_iterator(store.folder(record.run_id) / "steps", none))
+    for (const auto& workspace : std::filesystem::directory_iterator(store.folder(run_id) / "steps", none))
         remove_password_leftovers(workspace.path());
     return ended;
 }
@@ -76,20 +76,35 @@ struct HeldTargets {
 };
 
 // A run that could not even begin leaves nothing behind.
-HeldTargets hold_targets(DirectoryRunStore& store, const RunRecord& record, const Runner& runner,
-                         const Actions& actions, std::unique_ptr<Journal>& journal) {
+HeldTargets hold_targets(DirectoryRunStore& store, const std::string& run_id, const Plan& plan, bool begun,
+                         const Runner& runner, const Actions& actions, std::unique_ptr<Journal>& journal) {
     try {
-        HeldTargets held{.here = store.lock_targets(record.run_id, record.plan.targets, runner), .there = {}};
-        held.there = actions.lock_remotely(record.run_id, record.plan.draft.targets);
+        HeldTargets held{.here = store.lock_targets(run_id, plan.targets, runner), .there = {}};
+        held.there = actions.lock_remotely(run_id, plan.draft.targets);
         return held;
     } catch (const Error&) {
-        if (record.events.empty()) {
+        if (!begun) {
             journal.reset();
-            store.discard(record.run_id);
+            store.discard(run_id);
         }
         throw;
     }
 }
+
+// Folds the report while the events go by.
+class Reporting final : public Observer {
+  public:
+    Reporting(ReportFold& fold, Observer& view) : fold_(fold), view_(view) {}
+    void saw(const Event& event) override {
+        fold_.take(event);
+        view_.saw(event);
+    }
+    void progressed(std::size_t step, const Progress& progress) override { view_.progressed(step, progress); }
+
+  private:
+    ReportFold& fold_;
+    Observer& view_;
+};
 
 }  // namespace
 
@@ -101,53 +116,66 @@ int exit_code_of(const Plan& plan, const RunState& state, Timestamp now, int sig
 }
 
 int live(Session& session, DirectoryRunStore& store, const std::string& run_id, const LifeWishes& wishes) {
-    std::unique_ptr<Journal> file = store.open_journal(run_id);
-    const RunRecord record = store.read(run_id);
-    const RunState before = replay(record.plan, record.events);
-    if (before.ended) {
-        throw Error{ErrorCode::usage,
-                    "run '" + run_id + "' has ended: " + std::string(to_text(before.verdict->verdict)),
+    const Plan plan = store.plan(run_id);
+    RunState state = initial_state(plan);
+    ReportFold fold(plan);
+    auto [file, seen] = store.take_over(run_id, [&](const Event& event) {
+        apply(state, plan, event);
+        fold.take(event);
+    });
+    if (seen.torn_tail) session.terminal.talk("note: " + printable(*seen.torn_tail) + ": it is cut\n");
+    if (state.ended) {
+        throw Error{ErrorCode::usage, "run '" + run_id + "' has ended: " + std::string(to_text(state.verdict->verdict)),
                     "`lifeboat report " + run_id + "` shows it; a new run begins with `lifeboat run`."};
     }
+    const bool begun = state.seq > 0;
     const Runner runner = this_runner();
-    Hands hands(session, record.plan.draft, store.state());
-    HeldTargets held = hold_targets(store, record, runner, hands.actions(), file);
-    FaultyJournal faulty(*file, hands.faults());
-    Journal& journal = hands.faults().any() ? static_cast<Journal&>(faulty) : *file;
-    LiveView view(session.terminal, record.plan, session.clock, session.json);
-    for (const std::string& reason : held.there.not_locked)
-        view.say("only this host's lock guards " + reason);
-    StepLogs logs(store, run_id, session.redactor);
-    ThreadCrew crew(session.clock, [&logs](const std::string& step, std::string_view line) { logs.write(step, line); });
-    const Interrupts interrupts([&](int, int count) {
-        view.say(count == 1 ? "interrupted: letting the running steps stop, then the run pauses"
-                            : "already stopping; what is being put back is put back to the end");
-        crew.interrupt();
-    });
-
+    Hands hands(session, plan.draft, store.state());
     Opening opening{.run_id = run_id,
                     .runner = runner,
                     .incident_start = wishes.incident_start.value_or(session.clock.now()),
                     .incident_declared = wishes.incident_start.has_value(),
-                    .decisions = wishes.decisions,
+                    .decisions = wishes.decide(plan, state),
                     .orphans_ended = {}};
-    if (!record.events.empty()) opening.orphans_ended = end_orphans(store, record, before, hands.actions());
-    const RunState state =
-        execute(record.plan, record.events, opening,
-                {.journal = journal,
-                 .crew = crew,
-                 .clock = session.clock,
-                 .actions = hands.actions(),
-                 .redactor = session.redactor,
-                 .observer = view,
-                 .workspace = [&store, &run_id](const std::string& step) { return store.workspace(run_id, step); }});
+    HeldTargets held = hold_targets(store, run_id, plan, begun, runner, hands.actions(), file);
+    if (begun) opening.orphans_ended = end_orphans(store, run_id, plan, state, hands.actions());
+
+    int signal = 0;
+    {
+        FaultyJournal faulty(*file, hands.faults());
+        Journal& journal = hands.faults().any() ? static_cast<Journal&>(faulty) : *file;
+        LiveView view(session.terminal, plan, session.clock, session.json);
+        for (const std::string& reason : held.there.not_locked)
+            view.say("only this host's lock guards " + reason);
+        StepLogs logs(store, run_id, session.redactor);
+        Reporting reporting(fold, view);
+        ThreadCrew crew(session.clock,
+                        [&logs](const std::string& step, std::string_view line) { logs.write(step, line); });
+        const Interrupts interrupts([&](int, int count) {
+            view.say(count == 1 ? "interrupted: letting the running steps stop, then the run pauses"
+                                : "already stopping; what is being put back is put back to the end");
+            crew.interrupt();
+        });
+        state = execute(
+            plan, std::move(state), opening,
+            {.journal = journal,
+             .crew = crew,
+             .clock = session.clock,
+             .actions = hands.actions(),
+             .redactor = session.redactor,
+             .observer = reporting,
+             .workspace = [&store, &run_id](const std::string& step) { return store.workspace(run_id, step); }});
+        signal = interrupts.first();
+    }
     if (state.ended) store.release_claims(run_id);
     held = {};
+    const Report report = fold.finish(state, file->head());
     file.reset();
 
-    show_end(session, write_reports(store, run_id));
-    send_notices(session, hands, record.plan, state, run_id);
-    return exit_code_of(record.plan, state, session.clock.now(), interrupts.first());
+    write_reports(store, report);
+    show_end(session, report);
+    send_notices(session, hands, plan, state, run_id);
+    return exit_code_of(plan, state, session.clock.now(), signal);
 }
 
 }  // namespace lifeboat

@@ -2,6 +2,7 @@
 // is already.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -13,8 +14,11 @@
 namespace lifeboat {
 
 struct LifeWishes {
-    std::vector<PersonDecided> decisions = {};               // only for a run that has begun
-    std::optional<Timestamp> incident_start = std::nullopt;  // only for one that has not
+    // What a person says to the run, asked when it can no longer change under them. May throw.
+    std::function<std::vector<PersonDecided>(const Plan&, const RunState&)> decide = [](const Plan&, const RunState&) {
+        return std::vector<PersonDecided>();
+    };
+    std::optional<Timestamp> incident_start = std::nullopt;  // only for a run that has not begun
 };
 
 // Runs until the run has ended or is paused, shows how it came out, and returns the exit code of its verdict. Throws

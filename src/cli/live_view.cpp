@@ -1,6 +1,7 @@
 #include "cli/live_view.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/text.h"
 #include "engine/state.h"
@@ -23,7 +24,7 @@ double rate_between(const ProgressSample& from, const ProgressSample& to) {
 }
 
 Duration in_seconds(double count) {
-    return std::chrono::duration_cast<Duration>(std::chrono::seconds(static_cast<long>(std::min(count, 1e9) + 0.5)));
+    return std::chrono::duration_cast<Duration>(std::chrono::seconds(std::lround(std::min(count, 1e9))));
 }
 
 std::string amount(std::uint64_t count, const std::string& unit) {

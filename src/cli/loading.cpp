@@ -104,6 +104,8 @@ std::optional<Draft> Loading::draft(const Runbook& runbook, const Site& site, co
         inputs[name] = value;
     auto loaded = lifeboat::draft(runbook, site, inputs, call.pairs("--bind"), specs_, now);
     keep(std::move(loaded.diagnostics));
+    std::error_code ignored;
+    if (loaded.value) loaded.value->runbook_file = fs::absolute(runbook.file, ignored).lexically_normal().string();
     return std::move(loaded.value);
 }
 
@@ -152,6 +154,21 @@ void Loading::settle(Session& session) {
     found_.clear();
     if (errors > 0) throw FilesRefused(errors, std::move(rendered), std::move(records));
     if (!rendered.empty()) session.terminal.talk(rendered);
+}
+
+std::vector<std::string> changed_sources(const Draft& draft, const std::optional<fs::path>& site_file) {
+    std::error_code ignored;
+    std::optional<fs::path> runbook;
+    if (!draft.runbook_file.empty() && fs::is_regular_file(draft.runbook_file, ignored)) runbook = draft.runbook_file;
+    if (!runbook) runbook = look_for_runbook(draft.runbook, site_file);
+    std::vector<std::string> changed;
+    if (!runbook) return changed;
+    if (read_text_file(*runbook) != draft.runbook_source) changed.push_back("runbook '" + runbook->string() + "'");
+    const FileReader scripts = scripts_for(*runbook);
+    for (const auto& [name, text] : draft.scripts) {
+        if (scripts(name) != text) changed.push_back("script '" + name + "'");
+    }
+    return changed;
 }
 
 }  // namespace lifeboat

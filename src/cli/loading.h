@@ -47,4 +47,8 @@ class Loading {
     std::vector<Diagnostics> found_;
 };
 
+// The runbook and the scripts that are different today from what `draft` was made of, named; one that is gone counts
+// only when it was a script. Looked for where they were read, else by the runbook's name.
+std::vector<std::string> changed_sources(const Draft& draft, const std::optional<std::filesystem::path>& site_file);
+
 }  // namespace lifeboat

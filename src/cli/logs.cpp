@@ -14,7 +14,7 @@ namespace {
 int logs(const Call& call, Session& session) {
     const DirectoryRunStore store = run_store(session);
     const std::string run_id = any_run(store, call.one("run"));
-    const Plan plan = store.read(run_id).plan;
+    const Plan plan = store.plan(run_id);
     const auto wanted = call.one("step");
     std::vector<std::string> ids;
     for (std::size_t i = 0; i < step_count(plan); ++i)

@@ -166,16 +166,22 @@ std::string read_text_file(const fs::path& path) {
 }
 
 void write_text_file(const fs::path& path, std::string_view text) {
+    write_text_file(path, [text](const TextSink& out) { out(text); });
+}
+
+void write_text_file(const fs::path& path, const std::function<void(const TextSink&)>& write) {
     const std::string shown = "'" + printable(path.string()) + "'";
     const fs::path temporary = path.string() + ".new";
     const Descriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
     if (file.get() < 0) throw_errno("write " + shown, errno);
-    while (!text.empty()) {
-        const ssize_t written = ::write(file.get(), text.data(), text.size());
-        if (written < 0 && errno == EINTR) continue;
-        if (written < 0) throw_errno("write " + shown, errno);
-        text.remove_prefix(static_cast<std::size_t>(written));
-    }
+    write([&](std::string_view text) {
+        while (!text.empty()) {
+            const ssize_t written = ::write(file.get(), text.data(), text.size());
+            if (written < 0 && errno == EINTR) continue;
+            if (written < 0) throw_errno("write " + shown, errno);
+            text.remove_prefix(static_cast<std::size_t>(written));
+        }
+    });
     if (::fsync(file.get()) != 0) throw_errno("write " + shown, errno);
     if (::rename(temporary.c_str(), path.c_str()) != 0) throw_errno("write " + shown, errno);
 }
@@ -185,12 +191,6 @@ std::string user_name() {
     if (const std::string before = environment("SUDO_USER"); !before.empty() && ::geteuid() == 0)
         return before + " (as root)";
     return entry != nullptr ? entry->pw_name : "uid " + std::to_string(::geteuid());
-}
-
-std::string host_name() {
-    std::array<char, 256> name{};
-    if (::gethostname(name.data(), name.size() - 1) != 0) return "unknown";
-    return name.data();
 }
 
 }  // namespace lifeboat

@@ -33,9 +33,11 @@ std::filesystem::path state_folder(const Site& site);
 std::string read_text_file(const std::filesystem::path& path);
 // Writes through a temporary name beside it. Throws Error.
 void write_text_file(const std::filesystem::path& path, std::string_view text);
+// The same from pieces that `write` gives.
+using TextSink = std::function<void(std::string_view)>;
+void write_text_file(const std::filesystem::path& path, const std::function<void(const TextSink&)>& write);
 
-// The user at the keyboard and this host, as the journal names them.
+// The user at the keyboard, as the journal names them.
 std::string user_name();
-std::string host_name();
 
 }  // namespace lifeboat

@@ -18,9 +18,11 @@ int report(const Call& call, Session& session) {
     }
     const DirectoryRunStore store = run_store(session);
     const Report report = report_of(store, any_run(store, call.one("run")));
-    session.terminal.output(format == "md"     ? to_markdown(report)
-                            : format == "json" ? to_pretty_text(to_json(report)) + "\n"
-                                               : to_junit(report));
+    if (format == "json") {
+        write_json(report, [&session](std::string_view text) { session.terminal.output(text); });
+    } else {
+        session.terminal.output(format == "md" ? to_markdown(report) : to_junit(report));
+    }
     return 0;
 }
 

@@ -10,7 +10,9 @@ namespace {
 int resume(const Call& call, Session& session) {
     DirectoryRunStore store = run_store(session);
     const std::string run_id = unfinished_run(store, call.one("run"));
-    return go_on(session, store, run_id, answers(call.all("--answer"), store.read(run_id).plan, user_name()));
+    return go_on(session, store, run_id, [&call](const Plan& plan, const RunState&) {
+        return answers(call.all("--answer"), plan, user_name());
+    });
 }
 
 }  // namespace

@@ -7,13 +7,8 @@ namespace lifeboat {
 
 namespace {
 
-int rollback(const Call& call, Session& session) {
-    DirectoryRunStore store = run_store(session);
-    const std::string run_id = unfinished_run(store, call.one("run"));
-    const RunRecord record = store.read(run_id);
-    const RunState state = replay(record.plan, record.events);
-    const bool accepts = call.has("--accept-loss");
-    if (state.line_crossed && !accepts) {
+PersonDecided rollback_of(const std::string& run_id, const RunState& state, bool accepts_loss) {
+    if (state.line_crossed && !accepts_loss) {
         const std::string since = state.line_crossed_at ? to_human(*state.line_crossed_at) : "then";
         Error error{ErrorCode::usage,
                     "run '" + run_id + "' is past the line of no return: since " + since +
@@ -22,9 +17,16 @@ int rollback(const Call& call, Session& session) {
         if (state.line_crossed_at) error.details = Json{{"writes_possible_since", to_text(*state.line_crossed_at)}};
         throw error;
     }
-    return go_on(
-        session, store, run_id,
-        {{.what = PersonDecided::What::rollback, .step = std::nullopt, .accept_loss = accepts, .by = user_name()}});
+    return {
+        .what = PersonDecided::What::rollback, .step = std::nullopt, .accept_loss = accepts_loss, .by = user_name()};
+}
+
+int rollback(const Call& call, Session& session) {
+    DirectoryRunStore store = run_store(session);
+    const std::string run_id = unfinished_run(store, call.one("run"));
+    return go_on(session, store, run_id, [&](const Plan&, const RunState& state) {
+        return std::vector{rollback_of(run_id, state, call.has("--accept-loss"))};
+    });
 }
 
 }  // namespace

@@ -46,15 +46,16 @@ bool allowed(const Call& call, Session& session, const Planned& planned) {
 int run(const Call& call, Session& session) {
     const Timestamp now = session.clock.now();
     const auto began = incident_start(call, now);
-    Planned planned = plan_for(call, session);
-    if (!session.json) show_plan(session, planned);
-    refuse_blockers(planned);
-    if (!allowed(call, session, planned)) {
+    auto planned = std::make_unique<Planned>(plan_for(call, session));
+    if (!session.json) show_plan(session, *planned);
+    refuse_blockers(*planned);
+    if (!allowed(call, session, *planned)) {
         session.terminal.talk("nothing was done\n");
         return 1;
     }
-    DirectoryRunStore store(planned.state, session.clock);
-    const std::string run_id = store.create(planned.plan, now);
+    DirectoryRunStore store(planned->state, session.clock);
+    const std::string run_id = store.create(planned->plan, now, planned->from_file ? PlanUse::once : PlanUse::any);
+    planned.reset();  // the run has its own
     if (!session.json) session.terminal.talk("run " + run_id + "\n");
     return live(session, store, run_id, {.incident_start = began});
 }
@@ -70,7 +71,8 @@ Subcommand run_verb() {
                         "together with everything before it, unless the runbook says otherwise. The run survives a "
                         "lost terminal; Ctrl-C "
                         "pauses it; after a crash `lifeboat resume` goes on.\n"
-                        "Given a plan file it looks again and refuses (11) when something that was approved has moved.",
+                        "Given a plan file it looks again and refuses (11) when something that was approved has moved, "
+                        "or when the plan was used already.",
                  .positionals = {{.name = "runbook",
                                   .doc = "A runbook's name or path, or a plan file made by `lifeboat plan -o`."}},
                  .options = {{.name = "--yes", .value = "", .doc = "Do not ask."},

@@ -70,20 +70,28 @@ std::string any_run(const DirectoryRunStore& store, const std::optional<std::str
 }
 
 Report report_of(const DirectoryRunStore& store, const std::string& run_id) {
-    const RunRecord record = store.read(run_id);
-    return fold_report(record.plan, record.events, replay(record.plan, record.events), record.head);
+    const Plan plan = store.plan(run_id);
+    RunState state = initial_state(plan);
+    ReportFold fold(plan);
+    EventsSeen seen = store.each_event(run_id, [&](const Event& event) {
+        apply(state, plan, event);
+        fold.take(event);
+    });
+    return fold.finish(state, std::move(seen.head));
 }
 
-Report write_reports(const DirectoryRunStore& store, const std::string& run_id) {
-    Report report = report_of(store, run_id);
-    write_text_file(store.folder(run_id) / "report.md", to_markdown(report));
-    write_text_file(store.folder(run_id) / "report.json", to_pretty_text(to_json(report)) + "\n");
-    return report;
+void write_reports(const DirectoryRunStore& store, const Report& report) {
+    const auto folder = store.folder(report.run_id);
+    write_text_file(folder / "report.md", to_markdown(report));
+    write_text_file(folder / "report.json", [&report](const TextSink& out) { write_json(report, out); });
 }
 
 void show_end(Session& session, const Report& report) {
-    session.terminal.output(session.json ? to_pretty_text(to_json(report)) + "\n"
-                                         : "\n" + summary_text(report, session.terminal.output_style()));
+    if (session.json) {
+        write_json(report, [&session](std::string_view text) { session.terminal.output(text); });
+    } else {
+        session.terminal.output("\n" + summary_text(report, session.terminal.output_style()));
+    }
 }
 
 }  // namespace lifeboat

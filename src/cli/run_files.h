@@ -21,8 +21,8 @@ std::string any_run(const DirectoryRunStore& store, const std::optional<std::str
 
 // Folded from the run's journal alone.
 Report report_of(const DirectoryRunStore& store, const std::string& run_id);
-// The same, also written into the run's folder as report.md and report.json.
-Report write_reports(const DirectoryRunStore& store, const std::string& run_id);
+// Into the run's folder, as report.md and report.json.
+void write_reports(const DirectoryRunStore& store, const Report& report);
 
 // The end of a run's life, on stdout: the summary, or with --json the report.
 void show_end(Session& session, const Report& report);

@@ -12,10 +12,12 @@
 #include <string_view>
 #include <vector>
 
+#include "base/error.h"
 #include "base/json.h"
 #include "base/size.h"
 #include "base/time.h"
 #include "engine/held.h"
+#include "engine/workspace.h"
 #include "runbook/spec.h"
 
 namespace lifeboat {
@@ -49,7 +51,7 @@ struct Context {
     int attempt = 1;
     bool drill = false;
     Json arguments = Json::object();  // expanded; secrets are references
-    std::filesystem::path workspace;  // this step's own folder below the run's; exists
+    Workspace workspace;              // this step's own folder below the run's
     std::stop_token stop;             // asked to stop: by a rollback, an interrupt, the deadline or a missed heartbeat
     SteadyTime deadline = SteadyTime::max();
     const Clock* clock = nullptr;
@@ -125,6 +127,7 @@ struct TargetIdentity {
     std::string declared;                 // "postgres db1:5432/shop": always known
     std::optional<std::string> measured;  // "postgres system 7301… primary, database shop": when it can be read
     Json facts = Json::object();          // shown on drift
+    std::optional<Error> unreached;       // why nobody could look at it; not kept in plans
 };
 
 // Targets that are locked where they live, and why the others are not.

@@ -370,7 +370,8 @@ class Decider {
         std::optional<WorkKey> next;
         std::size_t latest = 0;
         for (std::size_t i = 0; i < plan_.draft.steps.size(); ++i) {
-            for (int d = 0; d < 2; ++d) {
+            const auto deeds = static_cast<int>(state_.steps[i].deeds.size());
+            for (int d = 0; d < deeds; ++d) {
                 const DeedState& deed = state_.steps[i].deeds[static_cast<std::size_t>(d)];
                 const bool open = deed.undo == UndoStage::none || deed.undo == UndoStage::started;
                 if (deed.starts == 0 || !open || deed.finished < latest || !needs_undo(i, d, deed)) continue;

@@ -17,8 +17,14 @@ namespace lifeboat {
 class Journal {
   public:
     virtual ~Journal() = default;
-    // Durable when it returns. Throws Error{disk_full | io_failed}; then nothing of `events` counts.
+    // In the file, whatever becomes of this process; durable with the next `sync`. Throws Error{disk_full | io_failed};
+    // then nothing of `events` counts.
     virtual void append(std::span<const Event> events) = 0;
+    // Everything appended so far is durable when it returns. Throws Error{disk_full | io_failed}; then nothing since
+    // the last sync counts.
+    virtual void sync() = 0;
+    // SHA-256 of the last record, which vouches for all before it; empty before the first.
+    virtual std::string head() const = 0;
 };
 
 // Sees every event after it is durable, and progress, which is not journaled. Must not throw; called from the run's own

@@ -1,5 +1,8 @@
 #include "engine/run.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include "engine/decide.h"
 #include "engine/scope.h"
 
@@ -11,19 +14,22 @@ namespace {
 // happens.
 class Life {
   public:
-    Life(const Plan& plan, std::span<const Event> past, const Opening& opening, RunPorts ports)
-        : plan_(plan), opening_(opening), ports_(std::move(ports)), state_(replay(plan, past)) {}
+    Life(const Plan& plan, RunState past, const Opening& opening, RunPorts ports)
+        : plan_(plan), opening_(opening), ports_(std::move(ports)), state_(std::move(past)) {}
 
     RunState live() {
         if (state_.ended) return std::move(state_);
         open();
         for (;;) {
             const std::optional<WaitUntil> wait = decide_all();
-            flush();
+            const bool only_looks = look();
+            write();
+            // what a quick look has found by now goes to the disk in the same sync
+            if (only_looks && hear(ports_.clock.now())) continue;
+            sync();
             act();
             if (!wait) return std::move(state_);
-            for (Happening& happening : ports_.crew.wait(wait->until))
-                std::visit([this](auto& each) { happened(each); }, happening);
+            hear(wait->until);
         }
     }
 
@@ -33,7 +39,8 @@ class Life {
     RunPorts ports_;
     RunState state_;
     Live live_;
-    std::vector<Event> unwritten_;  // applied to the state, not yet durable; nothing acts on them before they are
+    // Applied to the state; nothing touches the world on their account before they are durable.
+    std::vector<Event> unwritten_, unsynced_;
     std::vector<Work> to_launch_;
     std::vector<WorkKey> to_cancel_, to_acknowledge_;
 
@@ -59,12 +66,27 @@ class Life {
         unwritten_.push_back(std::move(event));
     }
 
-    void flush() {
+    void write() {
         if (unwritten_.empty()) return;
         ports_.journal.append(unwritten_);
-        for (const Event& event : unwritten_)
-            ports_.observer.saw(event);
+        std::move(unwritten_.begin(), unwritten_.end(), std::back_inserter(unsynced_));
         unwritten_.clear();
+    }
+
+    void sync() {
+        if (unsynced_.empty()) return;
+        ports_.journal.sync();
+        for (const Event& event : unsynced_)
+            ports_.observer.saw(event);
+        unsynced_.clear();
+    }
+
+    // Whether anything happened until then.
+    bool hear(std::optional<Timestamp> until) {
+        std::vector<Happening> happenings = ports_.crew.wait(until);
+        for (Happening& happening : happenings)
+            std::visit([this](auto& each) { happened(each); }, happening);
+        return !happenings.empty();
     }
 
     // Until only waiting is left; nullopt when the run has ended or is paused.
@@ -168,12 +190,25 @@ class Life {
         return state_.steps[key.step].deeds[static_cast<std::size_t>(key.deed)];
     }
 
+    // A look touches nothing, so it does not wait for the disk. Whether it is all that there was to do.
+    bool look() {
+        const auto looks = std::stable_partition(to_launch_.begin(), to_launch_.end(),
+                                                 [](const Work& work) { return work.verb != Verb::prepare; });
+        std::for_each(looks, to_launch_.end(), [this](Work& work) { launch(std::move(work)); });
+        const bool any = looks != to_launch_.end();
+        to_launch_.erase(looks, to_launch_.end());
+        return any && to_launch_.empty() && to_cancel_.empty() && to_acknowledge_.empty();
+    }
+
+    void launch(Work work) {
+        pending_arguments_[work.key] = work.context.arguments;
+        ports_.crew.launch(std::move(work));
+    }
+
     // Everything recorded so far is durable: now the world may be touched.
     void act() {
-        for (Work& work : to_launch_) {
-            pending_arguments_[work.key] = work.context.arguments;
-            ports_.crew.launch(std::move(work));
-        }
+        for (Work& work : to_launch_)
+            launch(std::move(work));
         for (WorkKey key : to_cancel_)
             ports_.crew.cancel(key);
         for (WorkKey key : to_acknowledge_)
@@ -219,8 +254,10 @@ class Life {
 
     void attempted(Finished& finished) {
         const auto [step, deed] = finished.key;
-        if (!finished.error && (finished.error = exposure(finished.value, nullptr)))
-            finished.outcome = AttemptOutcome::failed;
+        if (!finished.error) {
+            finished.error = exposure(finished.value, nullptr);
+            if (finished.error) finished.outcome = AttemptOutcome::failed;
+        }
         Outputs outputs = finished.error || !finished.value.is_object() ? Json::object() : std::move(finished.value);
         record(AttemptEnded{.step = step,
                             .deed = deed,
@@ -300,8 +337,8 @@ class Life {
 
 }  // namespace
 
-RunState execute(const Plan& plan, std::span<const Event> past, const Opening& opening, RunPorts ports) {
-    return Life(plan, past, opening, std::move(ports)).live();
+RunState execute(const Plan& plan, RunState past, const Opening& opening, RunPorts ports) {
+    return Life(plan, std::move(past), opening, std::move(ports)).live();
 }
 
 }  // namespace lifeboat

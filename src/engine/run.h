@@ -2,9 +2,7 @@
 // journal that is not empty.
 #pragma once
 
-#include <filesystem>
 #include <functional>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -12,6 +10,7 @@
 #include "engine/crew.h"
 #include "engine/journal.h"
 #include "engine/state.h"
+#include "engine/workspace.h"
 
 namespace lifeboat {
 
@@ -24,7 +23,7 @@ struct RunPorts {
     const Redactor& redactor;
     Observer& observer;
     // A step's own folder below the run's, made when asked for.
-    std::function<std::filesystem::path(const std::string& step_id)> workspace;
+    std::function<Workspace(const std::string& step_id)> workspace;
 };
 
 // What is said to the run at the start of this life.
@@ -37,8 +36,8 @@ struct Opening {
     std::vector<std::string> orphans_ended;  // what was ended before (children of a dead runner)
 };
 
-// Runs until the run has ended or is paused; returns the last state. `past` is the journal so far.
+// Runs until the run has ended or is paused; returns the last state. `past` is the fold of the journal so far.
 // Throws only what the journal throws: everything a deed throws becomes an event.
-RunState execute(const Plan& plan, std::span<const Event> past, const Opening& opening, RunPorts ports);
+RunState execute(const Plan& plan, RunState past, const Opening& opening, RunPorts ports);
 
 }  // namespace lifeboat

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -22,24 +23,45 @@ struct StoredRun {
     std::optional<Verdict> verdict;  // of the last event that says
 };
 
-// What a reader gets back: the plan and the journal as they are.
-struct RunRecord {
+// What reading a journal tells beside its events.
+struct EventsSeen {
+    std::string head;  // SHA-256 of the last record: with it the hash chain vouches for the whole journal
+    std::optional<std::string> torn_tail;  // why the last record was left out, when it was
+};
+
+// A run that nobody else can change now.
+struct TakenOver {
+    std::unique_ptr<Journal> journal;
+    EventsSeen seen;
+};
+
+// A run as it stands.
+struct RunRecord : EventsSeen {
     std::string run_id;
     Plan plan;
     std::vector<Event> events;
-    std::optional<std::string> torn_tail;  // why the last record was cut, when it was
-    std::string head;  // SHA-256 of the last record: with it the hash chain vouches for the whole journal
 };
+
+// A plan that somebody approved is good for one run.
+enum class PlanUse { any, once };
 
 class RunStore {
   public:
     virtual ~RunStore() = default;
     // A new run with its plan, runbook and scripts; id like "2026-02-01T02-00-00-database-corruption-4f1c". Throws
-    // already_exists.
-    virtual std::string create(const Plan& plan, Timestamp now) = 0;
-    virtual RunRecord read(const std::string& run_id) const = 0;
-    // Takes the run itself (one runner at a time; Error{locked}), cuts a torn tail, and appends from there.
-    virtual std::unique_ptr<Journal> open_journal(const std::string& run_id) = 0;
+    // already_exists,
+    // and stale_plan, naming the run, when `use` is once and the plan has one.
+    virtual std::string create(const Plan& plan, Timestamp now, PlanUse use = PlanUse::any) = 0;
+    virtual Plan plan(const std::string& run_id) const = 0;
+    // Gives `take` one event of the run after the other, from the first.
+    virtual EventsSeen each_event(const std::string& run_id, const std::function<void(Event)>& take) const = 0;
+    // Everything at once, for runs that are looked at as a whole.
+    RunRecord read(const std::string& run_id) const;
+    // Takes the run itself (one runner at a time; Error{locked}), gives `take` the events of its journal, cuts a torn
+    // tail, and appends from there.
+    virtual TakenOver take_over(const std::string& run_id, const std::function<void(Event)>& take) = 0;
+    // The same for one who does not ask what happened before.
+    std::unique_ptr<Journal> open_journal(const std::string& run_id);
     virtual std::vector<StoredRun> list() const = 0;                            // newest first
     virtual std::filesystem::path folder(const std::string& run_id) const = 0;  // for workspaces, logs and reports
 

@@ -197,8 +197,10 @@ class Fold {
     }
 
     DeedState& under_way(std::size_t index, int deed) {
-        if (deed < 0 || deed > 1) misfit(event_, "a step has two deeds at most");
-        return step(index).deeds[static_cast<std::size_t>(deed)];
+        auto& deeds = step(index).deeds;
+        if (deed < 0 || static_cast<std::size_t>(deed) >= deeds.size())
+            misfit(event_, "step " + std::to_string(index) + " has no deed " + std::to_string(deed));
+        return deeds[static_cast<std::size_t>(deed)];
     }
 
     DeedState& begin(std::size_t index, int deed) {
@@ -260,6 +262,8 @@ RunState initial_state(const Plan& plan) {
     RunState state;
     const auto& steps = plan.draft.steps;
     state.steps.resize(step_count(plan));
+    for (std::size_t i = 0; i < state.steps.size(); ++i)
+        state.steps[i].deeds.resize(step_at(plan, i).fallback ? 2 : 1);
     state.dependents.resize(steps.size());
     for (std::size_t i = 0; i < steps.size(); ++i) {
         state.steps[i].open_needs = steps[i].needs.size();

@@ -2,7 +2,6 @@
 // journal)` at every moment (law 2).
 #pragma once
 
-#include <array>
 #include <map>
 #include <optional>
 #include <set>
@@ -48,8 +47,8 @@ struct DeedState {
 };
 
 struct StepState {
-    std::array<DeedState, 2> deeds;  // the step's own and its fallback
-    int current = 0;                 // which of them
+    std::vector<DeedState> deeds;  // the step's own and, where it has one, its fallback
+    int current = 0;               // which of them
     std::optional<StepEnd> end;
     Outputs outputs = nullptr;  // null unless done
     std::optional<Error> error;

@@ -13,7 +13,7 @@ namespace {
 class Surveyor {
   public:
     Surveyor(Draft draft, const Actions& actions, const Clock& clock, const History& history,
-             const std::function<std::filesystem::path(const std::string&)>& workspace)
+             const std::function<Workspace(const std::string&)>& workspace)
         : actions_(actions), clock_(clock), history_(history), workspace_(workspace) {
         plan_.draft = std::move(draft);
         plan_.made_at = clock.now();
@@ -27,6 +27,7 @@ class Surveyor {
         for (const DraftedStep& step : plan_.draft.steps) {
             plan_.surveys.push_back(look_at(step));
             const StepSurvey& seen = plan_.surveys.back();
+            if (seen.bytes) moved_[step.id] = *seen.bytes;
             scope_["steps"][step.id] = {{"outputs", seen.outputs.value_or(nullptr)}, {"outcome", nullptr}};
             const bool behind = std::any_of(step.needs.begin(), step.needs.end(),
                                             [&](std::size_t need) { return behind_change_[need]; });
@@ -42,10 +43,11 @@ class Surveyor {
     const Actions& actions_;
     const Clock& clock_;
     const History& history_;
-    const std::function<std::filesystem::path(const std::string&)>& workspace_;
+    const std::function<Workspace(const std::string&)>& workspace_;
     Plan plan_;
     Json scope_;
-    std::vector<bool> behind_change_;  // the step changes something, or stands behind one that does
+    std::map<std::string, Bytes> moved_;  // by the steps so far
+    std::vector<bool> behind_change_;     // the step changes something, or stands behind one that does
 
     void found(const DraftedStep& step, FindingKind kind, const Error& error, std::string subject) {
         plan_.findings.push_back({.kind = kind,
@@ -72,10 +74,8 @@ class Surveyor {
     std::optional<Bytes> expected_bytes(const Deed& deed) const {
         std::optional<Bytes> most;
         for (const std::string& id : steps_named_in(deed.arguments)) {
-            for (std::size_t i = 0; i < plan_.surveys.size(); ++i) {
-                const std::optional<Bytes>& moved = plan_.surveys[i].bytes;
-                if (plan_.draft.steps[i].id == id && moved) most = std::max(most.value_or(*moved), *moved);
-            }
+            if (const auto moved = moved_.find(id); moved != moved_.end())
+                most = std::max(most.value_or(moved->second), moved->second);
         }
         return most;
     }
@@ -221,7 +221,7 @@ void compare_candidates(std::vector<std::string>& out, const std::string& step, 
 }  // namespace
 
 Plan survey(Draft draft, const Actions& actions, const Clock& clock, const History& history,
-            const std::function<std::filesystem::path(const std::string& step_id)>& workspace) {
+            const std::function<Workspace(const std::string& step_id)>& workspace) {
     return Surveyor(std::move(draft), actions, clock, history, workspace).plan();
 }
 

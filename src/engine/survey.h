@@ -20,7 +20,7 @@ struct StepHistory {
 using History = std::function<std::optional<StepHistory>(const std::string& step_id)>;
 
 Plan survey(Draft draft, const Actions& actions, const Clock& clock, const History& history,
-            const std::function<std::filesystem::path(const std::string& step_id)>& workspace);
+            const std::function<Workspace(const std::string& step_id)>& workspace);
 
 // Whether `fresh`, made now, still is what `approved` promised; each line says what moved ("candidate '…' is gone").
 // Empty: no drift.

@@ -33,14 +33,15 @@ ThreadCrew::ThreadCrew(const Clock& clock, std::function<void(const std::string&
 ThreadCrew::~ThreadCrew() {
     {
         std::lock_guard lock(mutex_);
+        over_ = true;
         for (auto& [key, worker] : workers_) {
             worker->stop.request_stop();
             worker->acknowledged = true;
         }
-        acknowledged_.notify_all();
     }
-    for (auto& [key, worker] : workers_)
-        if (worker->thread.joinable()) worker->thread.join();
+    acknowledged_.notify_all();
+    launched_.notify_all();
+    threads_.clear();
 }
 
 void ThreadCrew::launch(Work work) {
@@ -56,9 +57,11 @@ void ThreadCrew::launch(Work work) {
     context.stop = worker.stop.get_token();
     context.deadline = worker.deadline;
     context.progress = [this, &worker](const Progress& progress) {
-        std::lock_guard lock(mutex_);
-        worker.last_sign = clock_.steady();
-        happenings_.emplace_back(ProgressMade{worker.work.key, progress});
+        {
+            std::lock_guard lock(mutex_);
+            worker.last_sign = clock_.steady();
+            happenings_.emplace_back(ProgressMade{worker.work.key, progress});
+        }
         happened_.notify_one();
     };
     context.note = [this, &worker](std::string key, Json value) {
@@ -69,13 +72,34 @@ void ThreadCrew::launch(Work work) {
     };
     context.log = [this, &worker](std::string_view line) { log_line_(worker.work.context.step_id, line); };
 
-    std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
     workers_[worker.work.key] = std::move(made);
-    worker.thread = std::jthread([this, &worker] { labour(worker); });
+    unclaimed_.push_back(&worker);
+    if (unclaimed_.size() > idle_) {
+        threads_.emplace_back([this] { labour(); });
+    } else {
+        lock.unlock();
+        launched_.notify_one();
+    }
 }
 
-void ThreadCrew::labour(Worker& worker) {
-    report(carry_out(worker));
+void ThreadCrew::labour() {
+    std::unique_lock lock(mutex_);
+    for (;;) {
+        ++idle_;
+        launched_.wait(lock, [this] { return over_ || !unclaimed_.empty(); });
+        --idle_;
+        if (unclaimed_.empty()) return;
+        Worker& worker = *unclaimed_.front();
+        unclaimed_.pop_front();
+        lock.unlock();
+        Finished finished = carry_out(worker);
+        lock.lock();
+        happenings_.emplace_back(std::move(finished));  // from here on the worker may be gone
+        lock.unlock();
+        happened_.notify_one();
+        lock.lock();
+    }
 }
 
 // The step's boundary: the one place where what a deed throws is caught.
@@ -122,17 +146,13 @@ Finished ThreadCrew::carry_out(Worker& worker) {
     return finished;
 }
 
-void ThreadCrew::report(Happening happening) {
-    std::lock_guard lock(mutex_);
-    happenings_.push_back(std::move(happening));
-    happened_.notify_one();
-}
-
 void ThreadCrew::ask(Worker& worker, Happening happening) {
     std::unique_lock lock(mutex_);
     worker.acknowledged = false;
     happenings_.push_back(std::move(happening));
+    lock.unlock();
     happened_.notify_one();
+    lock.lock();
     acknowledged_.wait(lock, [&] { return worker.acknowledged; });
 }
 
@@ -145,8 +165,10 @@ void ThreadCrew::cancel(WorkKey key) {
 }
 
 void ThreadCrew::acknowledge(WorkKey key) {
-    std::lock_guard lock(mutex_);
-    if (const auto found = workers_.find(key); found != workers_.end()) found->second->acknowledged = true;
+    {
+        std::lock_guard lock(mutex_);
+        if (const auto found = workers_.find(key); found != workers_.end()) found->second->acknowledged = true;
+    }
     acknowledged_.notify_all();
 }
 
@@ -179,34 +201,29 @@ SteadyTime ThreadCrew::next_deadline() const {
 
 std::vector<Happening> ThreadCrew::wait(std::optional<Timestamp> until) {
     std::vector<Happening> out;
-    std::vector<std::unique_ptr<Worker>> finished;
-    {
-        std::unique_lock lock(mutex_);
-        // The wait for a wall-clock time is measured on the steady clock, so that a jump of the wall clock cannot
-        // freeze it.
-        SteadyTime wake = SteadyTime::max();
-        if (until) wake = clock_.steady() + elapsed(clock_.now(), *until);
-        while (happenings_.empty() && !interrupted_) {
-            const SteadyTime now = clock_.steady();
-            stop_late_workers(now);
-            const SteadyTime next = std::min(wake, next_deadline());
-            if (now >= wake) break;
-            if (next == SteadyTime::max()) {
-                happened_.wait(lock);
-            } else {
-                happened_.wait_for(lock, next - now);
-            }
+    std::unique_lock lock(mutex_);
+    // The wait for a wall-clock time is measured on the steady clock, so that a jump of the wall clock cannot
+    // freeze it.
+    SteadyTime wake = SteadyTime::max();
+    if (until) wake = clock_.steady() + elapsed(clock_.now(), *until);
+    while (happenings_.empty() && !interrupted_) {
+        const SteadyTime now = clock_.steady();
+        stop_late_workers(now);
+        const SteadyTime next = std::min(wake, next_deadline());
+        if (now >= wake) break;
+        if (next == SteadyTime::max()) {
+            happened_.wait(lock);
+        } else {
+            happened_.wait_for(lock, next - now);
         }
-        if (std::exchange(interrupted_, false)) out.emplace_back(Interrupted{});
-        for (Happening& happening : happenings_) {
-            if (const auto* each = std::get_if<Finished>(&happening)) {
-                if (auto node = workers_.extract(each->key)) finished.push_back(std::move(node.mapped()));
-            }
-            out.push_back(std::move(happening));
-        }
-        happenings_.clear();
     }
-    return out;  // the threads of `finished` are at their end and are joined here
+    if (std::exchange(interrupted_, false)) out.emplace_back(Interrupted{});
+    for (Happening& happening : happenings_) {
+        if (const auto* each = std::get_if<Finished>(&happening)) workers_.erase(each->key);
+        out.push_back(std::move(happening));
+    }
+    happenings_.clear();
+    return out;
 }
 
 void ThreadCrew::interrupt() {

@@ -1,5 +1,5 @@
-// The crew of a real run: each verb on a thread of its own, with a stop token, a deadline and a heartbeat. All methods
-// but `interrupt` belong to the engine's thread.
+// The crew of a real run: each verb on a thread of its own, with a stop token, a deadline and a heartbeat. Threads that
+// are done with one verb take up the next. All methods but `interrupt` belong to the engine's thread.
 #pragma once
 
 #include <condition_variable>
@@ -30,7 +30,6 @@ class ThreadCrew final : public Crew {
   private:
     struct Worker {
         Work work;
-        std::jthread thread;
         std::stop_source stop;
         std::optional<AttemptOutcome> stopped_for;  // why it was asked to stop
         SteadyTime deadline = SteadyTime::max();
@@ -43,13 +42,17 @@ class ThreadCrew final : public Crew {
     std::mutex mutex_;
     std::condition_variable happened_;      // for the engine's thread
     std::condition_variable acknowledged_;  // for the workers
+    std::condition_variable launched_;      // for threads without work
+    std::deque<Worker*> unclaimed_;         // the next free thread takes the first
+    std::size_t idle_ = 0;
+    bool over_ = false;
+    std::vector<std::jthread> threads_;
     std::map<WorkKey, std::unique_ptr<Worker>> workers_;
     std::deque<Happening> happenings_;
     bool interrupted_ = false;
 
-    void labour(Worker& worker);
+    void labour();
     Finished carry_out(Worker& worker);
-    void report(Happening happening);
     void ask(Worker& worker, Happening happening);
     void stop_late_workers(SteadyTime now);
     SteadyTime next_deadline() const;

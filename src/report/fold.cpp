@@ -28,117 +28,20 @@ const Deed& deed_of(const Step& step, int deed) {
     return deed == 1 && step.fallback ? *step.fallback : step.deed;
 }
 
-// One pass over the journal for what the state does not keep: every attempt, settling and undo with its times.
-class Walk {
-  public:
-    Walk(const Plan& plan, Report& report) : plan_(plan), report_(report) {}
-
-    void take(const Event& event) {
-        at_ = event.at;
-        record_ = event.seq;
-        std::visit(*this, event.body);
-    }
-
-    void operator()(const RunStarted& e) { report_.lives.push_back({.from = at_, .runner = e.runner}); }
-    void operator()(const RunResumed& e) {
-        report_.lives.push_back({.from = at_, .runner = e.runner});
-        if (!report_.pauses.empty() && !report_.pauses.back().to) report_.pauses.back().to = at_;
-        // what the dead runner had under way ended with it, nobody knows when
-        for (ReportedStep& step : report_.steps) {
-            for (ReportedAttempt& attempt : step.attempts) {
-                if (!attempt.outcome) attempt.outcome = AttemptOutcome::killed;
-            }
-        }
-    }
-    void operator()(const PersonDecided& e) {
-        report_.decisions.push_back({.at = at_,
-                                     .what = e.what,
-                                     .step = e.step ? id_of(*e.step) : "",
-                                     .accept_loss = e.accept_loss,
-                                     .by = e.by});
-    }
-    void operator()(const StepSkipped&) {}
-    void operator()(const DeedPrepared& e) { step(e.step).arguments = e.arguments; }
-    void operator()(const PrepareFailed& e) { step(e.step).look_failures.push_back(e.error); }
-    void operator()(const AttemptStarted& e) {
-        step(e.step).attempts.push_back({.number = e.attempt, .fallback = e.deed == 1, .started = at_});
-    }
-    void operator()(const Noted&) {}
-    void operator()(const ChildStarted&) {}
-    void operator()(const OrphansEnded& e) {
-        report_.orphans_ended.insert(report_.orphans_ended.end(), e.what.begin(), e.what.end());
-    }
-    void operator()(const AttemptEnded& e) {
-        auto& attempts = step(e.step).attempts;
-        if (attempts.empty()) return;
-        attempts.back().ended = at_;
-        attempts.back().outcome = e.outcome;
-        attempts.back().error = e.error;
-    }
-    void operator()(const Settled& e) {
-        step(e.step).settlings.push_back(
-            {.fallback = e.deed == 1, .at = at_, .answer = e.answer, .by = e.by, .evidence = e.evidence});
-    }
-    void operator()(const StepEnded&) {}
-    void operator()(const RollbackStarted& e) {
-        report_.rollback_reason = e.reason;
-        rollback_cause_ = e.cause;
-    }
-    void operator()(const UndoStarted& e) {
-        step(e.step).undos.push_back(
-            {.record = record_, .fallback = e.deed == 1, .settling = e.settling, .started = at_});
-    }
-    void operator()(const UndoEnded& e) {
-        auto& undos = step(e.step).undos;
-        if (undos.empty()) return;
-        undos.back().ended = at_;
-        undos.back().what = e.what;
-        undos.back().error = e.error;
-    }
-    void operator()(const Paused& e) {
-        ReportedPause pause{.reason = e.reason, .from = at_, .message = e.message, .choices = e.choices};
-        for (const std::size_t index : e.steps)
-            pause.steps.push_back(id_of(index));
-        report_.pauses.push_back(std::move(pause));
-    }
-    void operator()(const VerdictReached&) {}
-    void operator()(const RunEnded&) { report_.ended_at = at_; }
-    void operator()(const Committed& e) {
-        report_.committed.insert(report_.committed.end(), e.removed.begin(), e.removed.end());
-    }
-
-    std::optional<std::size_t> rollback_cause() const { return rollback_cause_; }
-
-  private:
-    ReportedStep& step(std::size_t index) { return report_.steps.at(index); }
-    std::string id_of(std::size_t index) const { return step_at(plan_, index).id; }
-
-    const Plan& plan_;
-    Report& report_;
-    Timestamp at_{};
-    std::uint64_t record_ = 0;
-    std::optional<std::size_t> rollback_cause_;
-};
-
-void lay_out_steps(const Plan& plan, const RunState& state, Report& report) {
-    for (std::size_t i = 0; i < step_count(plan); ++i) {
-        const DraftedStep& drafted = step_at(plan, i);
+void say_how_steps_stand(const Plan& plan, const RunState& state, std::vector<ReportedStep>& steps) {
+    for (std::size_t i = 0; i < steps.size(); ++i) {
         const StepState& past = state.steps.at(i);
-        const Deed& deed = deed_of(drafted, past.current);
-        report.steps.push_back({.id = drafted.id,
-                                .phase = drafted.phase,
-                                .doc = drafted.doc,
-                                .action = deed.action,
-                                .effect = deed.effect,
-                                .proves = deed.proves,
-                                .crosses = drafted.crosses,
-                                .always = is_always(plan, i),
-                                .label = std::string(label(past)),
-                                .end = past.end,
-                                .started = past.started,
-                                .ended = past.ended,
-                                .outputs = past.end == StepEnd::done ? past.outputs : Json(nullptr),
-                                .error = past.error});
+        const Deed& deed = deed_of(step_at(plan, i), past.current);
+        ReportedStep& step = steps[i];
+        step.action = deed.action;
+        step.effect = deed.effect;
+        step.proves = deed.proves;
+        step.label = std::string(label(past));
+        step.end = past.end;
+        step.started = past.started;
+        step.ended = past.ended;
+        if (past.end == StepEnd::done) step.outputs = past.outputs;
+        step.error = past.error;
     }
 }
 
@@ -298,57 +201,171 @@ std::optional<bool> within(const std::optional<Duration>& objective, const std::
 
 }  // namespace
 
-Report fold_report(const Plan& plan, std::span<const Event> events, const RunState& state, std::string journal_head) {
-    const Draft& draft = plan.draft;
-    Report report{.runbook = draft.runbook,
-                  .summary = draft.summary,
-                  .severity = draft.severity,
-                  .contacts = draft.contacts,
-                  .inputs = draft.inputs,
-                  .targets = plan.targets,
-                  .drill = draft.drill.has_value(),
-                  .ended = state.ended,
-                  .paused = state.paused.has_value(),
-                  .started_at = state.started_at,
-                  .last_at = state.last_at,
-                  .line_crossed_at = state.line_crossed_at,
-                  .plan_digest = plan.digest,
-                  .runbook_sha256 = sha256_hex(draft.runbook_source),
-                  .records = events.size(),
-                  .journal_head = std::move(journal_head)};
-    if (state.started) {
-        report.run_id = state.started->run_id;
-        report.incident_start = state.started->incident_start;
-        report.incident_declared = state.started->incident_declared;
-    }
-    lay_out_steps(plan, state, report);
-    Walk walk{plan, report};
-    for (const Event& event : events)
-        walk.take(event);
+// One pass over the journal for what the state does not keep: every attempt, settling and undo with its times.
+class ReportFold::Walk {
+  public:
+    Walk(const Plan& plan, Report& report) : plan_(plan), report_(report) {}
 
-    const VerdictReached judged = state.verdict ? *state.verdict : judge(plan, state, state.last_at);
-    report.verdict = judged.verdict;
-    report.exit = exit_code(judged.verdict);
-    report.waited = judged.waited;
-    report.data_loss = judged.data_loss;
+    void take(const Event& event) {
+        at_ = event.at;
+        record_ = event.seq;
+        std::visit(*this, event.body);
+    }
+
+    void operator()(const RunStarted& e) { report_.lives.push_back({.from = at_, .runner = e.runner}); }
+    void operator()(const RunResumed& e) {
+        report_.lives.push_back({.from = at_, .runner = e.runner});
+        if (!report_.pauses.empty() && !report_.pauses.back().to) report_.pauses.back().to = at_;
+        // what the dead runner had under way ended with it, nobody knows when
+        for (ReportedStep& step : report_.steps) {
+            for (ReportedAttempt& attempt : step.attempts) {
+                if (!attempt.outcome) attempt.outcome = AttemptOutcome::killed;
+            }
+        }
+    }
+    void operator()(const PersonDecided& e) {
+        report_.decisions.push_back({.at = at_,
+                                     .what = e.what,
+                                     .step = e.step ? id_of(*e.step) : "",
+                                     .accept_loss = e.accept_loss,
+                                     .by = e.by});
+    }
+    void operator()(const StepSkipped&) {}
+    void operator()(const DeedPrepared& e) { step(e.step).arguments = e.arguments; }
+    void operator()(const PrepareFailed& e) { step(e.step).look_failures.push_back(e.error); }
+    void operator()(const AttemptStarted& e) {
+        step(e.step).attempts.push_back({.number = e.attempt, .fallback = e.deed == 1, .started = at_});
+    }
+    void operator()(const Noted&) {}
+    void operator()(const ChildStarted&) {}
+    void operator()(const OrphansEnded& e) {
+        report_.orphans_ended.insert(report_.orphans_ended.end(), e.what.begin(), e.what.end());
+    }
+    void operator()(const AttemptEnded& e) {
+        auto& attempts = step(e.step).attempts;
+        if (attempts.empty()) return;
+        attempts.back().ended = at_;
+        attempts.back().outcome = e.outcome;
+        attempts.back().error = e.error;
+    }
+    void operator()(const Settled& e) {
+        step(e.step).settlings.push_back(
+            {.fallback = e.deed == 1, .at = at_, .answer = e.answer, .by = e.by, .evidence = e.evidence});
+    }
+    void operator()(const StepEnded&) {}
+    void operator()(const RollbackStarted& e) {
+        report_.rollback_reason = e.reason;
+        rollback_cause_ = e.cause;
+    }
+    void operator()(const UndoStarted& e) {
+        step(e.step).undos.push_back(
+            {.record = record_, .fallback = e.deed == 1, .settling = e.settling, .started = at_});
+    }
+    void operator()(const UndoEnded& e) {
+        auto& undos = step(e.step).undos;
+        if (undos.empty()) return;
+        undos.back().ended = at_;
+        undos.back().what = e.what;
+        undos.back().error = e.error;
+    }
+    void operator()(const Paused& e) {
+        ReportedPause pause{.reason = e.reason, .from = at_, .message = e.message, .choices = e.choices};
+        for (const std::size_t index : e.steps)
+            pause.steps.push_back(id_of(index));
+        report_.pauses.push_back(std::move(pause));
+    }
+    void operator()(const VerdictReached&) {}
+    void operator()(const RunEnded&) { report_.ended_at = at_; }
+    void operator()(const Committed& e) {
+        report_.committed.insert(report_.committed.end(), e.removed.begin(), e.removed.end());
+    }
+
+    std::optional<std::size_t> rollback_cause() const { return rollback_cause_; }
+
+  private:
+    ReportedStep& step(std::size_t index) { return report_.steps.at(index); }
+    std::string id_of(std::size_t index) const { return step_at(plan_, index).id; }
+
+    const Plan& plan_;
+    Report& report_;
+    Timestamp at_{};
+    std::uint64_t record_ = 0;
+    std::optional<std::size_t> rollback_cause_;
+};
+
+ReportFold::ReportFold(const Plan& plan) : plan_(plan) {
+    const Draft& draft = plan.draft;
+    report_ = {.runbook = draft.runbook,
+               .summary = draft.summary,
+               .severity = draft.severity,
+               .contacts = draft.contacts,
+               .inputs = draft.inputs,
+               .targets = plan.targets,
+               .drill = draft.drill.has_value(),
+               .plan_digest = plan.digest,
+               .runbook_sha256 = sha256_hex(draft.runbook_source)};
+    for (std::size_t i = 0; i < step_count(plan); ++i) {
+        const DraftedStep& drafted = step_at(plan, i);
+        report_.steps.push_back({.id = drafted.id,
+                                 .phase = drafted.phase,
+                                 .doc = drafted.doc,
+                                 .crosses = drafted.crosses,
+                                 .always = is_always(plan, i)});
+    }
+    walk_ = std::make_unique<Walk>(plan_, report_);
+}
+
+ReportFold::~ReportFold() = default;
+
+void ReportFold::take(const Event& event) {
+    ++report_.records;
+    walk_->take(event);
+}
+
+Report ReportFold::finish(const RunState& state, std::string journal_head) {
+    const Draft& draft = plan_.draft;
+    report_.journal_head = std::move(journal_head);
+    report_.ended = state.ended;
+    report_.paused = state.paused.has_value();
+    report_.started_at = state.started_at;
+    report_.last_at = state.last_at;
+    report_.line_crossed_at = state.line_crossed_at;
+    if (state.started) {
+        report_.run_id = state.started->run_id;
+        report_.incident_start = state.started->incident_start;
+        report_.incident_declared = state.started->incident_declared;
+    }
+    say_how_steps_stand(plan_, state, report_.steps);
+    const VerdictReached judged = state.verdict ? *state.verdict : judge(plan_, state, state.last_at);
+    report_.verdict = judged.verdict;
+    report_.exit = exit_code(judged.verdict);
+    report_.waited = judged.waited;
+    report_.data_loss = judged.data_loss;
     // a loss above the recovery point: the target took writes after the incident began, and they are gone as well
     const auto lost = judged.rpo && judged.data_loss ? std::max(judged.rpo, judged.data_loss) : judged.rpo;
-    report.recovery_time = {.objective = draft.objectives.rto};
-    report.recovery_point = {.objective = draft.objectives.rpo, .reached = judged.rpo};
+    report_.recovery_time = {.objective = draft.objectives.rto};
+    report_.recovery_point = {.objective = draft.objectives.rpo, .reached = judged.rpo};
     // what was not recovered took no time to recover, and missed or met nothing
     if (came_through(judged.verdict)) {
-        report.recovery_time.reached = judged.rto;
-        report.recovery_time.met = within(draft.objectives.rto, judged.rto);
-        report.recovery_point.met = within(draft.objectives.rpo, lost);
+        report_.recovery_time.reached = judged.rto;
+        report_.recovery_time.met = within(draft.objectives.rto, judged.rto);
+        report_.recovery_point.met = within(draft.objectives.rpo, lost);
     }
 
-    report.phases = phases_of(report.steps);
-    report.backups = backups_of(report.steps);
-    report.unverified = unverified_in(plan, report);
-    report.kept = kept_in(report);
-    report.warnings = warnings_of(plan, report);
-    report.cause = cause_of(report, walk.rollback_cause());
-    return report;
+    report_.phases = phases_of(report_.steps);
+    report_.backups = backups_of(report_.steps);
+    report_.unverified = unverified_in(plan_, report_);
+    report_.kept = kept_in(report_);
+    report_.warnings = warnings_of(plan_, report_);
+    report_.cause = cause_of(report_, walk_->rollback_cause());
+    return std::move(report_);
+}
+
+Report fold_report(const Plan& plan, std::span<const Event> events, const RunState& state, std::string journal_head) {
+    ReportFold fold(plan);
+    for (const Event& event : events)
+        fold.take(event);
+    return fold.finish(state, std::move(journal_head));
 }
 
 std::string headline(const Report& report) {

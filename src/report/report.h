@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -169,7 +170,22 @@ struct Report {
     std::string journal_head;  // SHA-256 of the last record, which vouches for all before it; empty: not given
 };
 
-// `state` is the fold of `events`. `journal_head` comes from whoever read the journal (RunRecord::head).
+// Folds the events of a run, given one after the other, into its report. `plan` outlives the fold.
+class ReportFold {
+  public:
+    explicit ReportFold(const Plan& plan);
+    ~ReportFold();
+    void take(const Event& event);
+    // `state` is the fold of the same events; `journal_head` comes from whoever has the journal.
+    Report finish(const RunState& state, std::string journal_head = {});
+
+  private:
+    class Walk;
+    const Plan& plan_;
+    Report report_;
+    std::unique_ptr<Walk> walk_;
+};
+
 Report fold_report(const Plan& plan, std::span<const Event> events, const RunState& state,
                    std::string journal_head = {});
 

@@ -68,15 +68,13 @@ Json step_json(const ReportedStep& step) {
             {"arguments", step.arguments},
             {"outputs", step.outputs},
             {"error", error_json(step.error)},
-            {"look_failures", look_failures},
-            {"attempts", attempts},
-            {"settlings", settlings},
-            {"undos", undos}};
+            {"look_failures", std::move(look_failures)},
+            {"attempts", std::move(attempts)},
+            {"settlings", std::move(settlings)},
+            {"undos", std::move(undos)}};
 }
 
-}  // namespace
-
-Json to_json(const Report& report) {
+Json to_json(const Report& report, Json steps) {
     Json contacts = Json::array();
     for (const Contact& each : report.contacts)
         contacts.push_back({{"role", each.role}, {"reach", each.reach}});
@@ -100,9 +98,6 @@ Json to_json(const Report& report) {
                           {"seconds", between(each.from, each.to)},
                           {"steps", each.steps}});
     }
-    Json steps = Json::array();
-    for (const ReportedStep& each : report.steps)
-        steps.push_back(step_json(each));
     Json backups = Json::array();
     for (const ReportedBackup& each : report.backups) {
         Json refused = Json::array();
@@ -113,7 +108,7 @@ Json to_json(const Report& report) {
                            {"store", each.store},
                            {"consistent_at", time_json(each.consistent_at)},
                            {"used", each.used},
-                           {"refused", refused}});
+                           {"refused", std::move(refused)}});
     }
     Json rollback = nullptr;
     if (report.rollback_reason) {
@@ -156,14 +151,14 @@ Json to_json(const Report& report) {
             {"verdict", to_text(report.verdict)},
             {"exit_code", report.exit},
             {"cause", report.cause},
-            {"contacts", contacts},
+            {"contacts", std::move(contacts)},
             {"inputs", report.inputs},
-            {"targets", targets},
+            {"targets", std::move(targets)},
             {"incident", {{"start", to_text(report.incident_start)}, {"declared", report.incident_declared}}},
             {"started_at", to_text(report.started_at)},
             {"ended_at", time_json(report.ended_at)},
             {"last_record_at", to_text(report.last_at)},
-            {"lives", lives},
+            {"lives", std::move(lives)},
             {"objectives",
              {{"rto", seconds_json(report.recovery_time.objective)},
               {"rpo", seconds_json(report.recovery_point.objective)}}},
@@ -174,14 +169,14 @@ Json to_json(const Report& report) {
               {"waited", seconds_json(report.waited)}}},
             {"met", {{"rto", met(report.recovery_time)}, {"rpo", met(report.recovery_point)}}},
             {"line_crossed_at", time_json(report.line_crossed_at)},
-            {"phases", phases},
-            {"steps", steps},
-            {"backups", backups},
-            {"rollback", rollback},
+            {"phases", std::move(phases)},
+            {"steps", std::move(steps)},
+            {"backups", std::move(backups)},
+            {"rollback", std::move(rollback)},
             {"unverified", report.unverified},
-            {"decisions", decisions},
-            {"pauses", pauses},
-            {"kept", kept},
+            {"decisions", std::move(decisions)},
+            {"pauses", std::move(pauses)},
+            {"kept", std::move(kept)},
             {"committed", report.committed},
             {"orphans_ended", report.orphans_ended},
             {"warnings", report.warnings},
@@ -191,6 +186,34 @@ Json to_json(const Report& report) {
               {"records", report.records},
               {"journal_head", report.journal_head.empty() ? Json(nullptr) : Json(report.journal_head)}}},
             {"version", version()}};
+}
+
+}  // namespace
+
+Json to_json(const Report& report) {
+    Json steps = Json::array();
+    for (const ReportedStep& each : report.steps)
+        steps.push_back(step_json(each));
+    return to_json(report, std::move(steps));
+}
+
+void write_json(const Report& report, const std::function<void(std::string_view)>& out) {
+    const std::string text = to_pretty_text(to_json(report, Json::array())) + "\n";
+    // a line of its own: no string in JSON holds a line break
+    constexpr std::string_view empty = "\n  \"steps\": [";
+    const std::size_t at = text.find(empty) + empty.size();
+    out(std::string_view(text).substr(0, at));
+    bool first = true;
+    for (const ReportedStep& each : report.steps) {
+        std::string step = std::exchange(first, false) ? "\n    " : ",\n    ";
+        for (const char c : to_pretty_text(step_json(each))) {
+            step += c;
+            if (c == '\n') step += "    ";
+        }
+        out(step);
+    }
+    if (!first) out("\n  ");
+    out(std::string_view(text).substr(at));
 }
 
 }  // namespace lifeboat

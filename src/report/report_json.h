@@ -18,11 +18,16 @@
 //   evidence {plan, runbook, records, journal_head} · version
 #pragma once
 
+#include <functional>
+#include <string_view>
+
 #include "base/json.h"
 #include "report/report.h"
 
 namespace lifeboat {
 
 Json to_json(const Report& report);
+// The same as pretty text with a newline at its end, given to `out` piece by piece: a long run has many steps.
+void write_json(const Report& report, const std::function<void(std::string_view)>& out);
 
 }  // namespace lifeboat

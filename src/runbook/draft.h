@@ -40,6 +40,7 @@ struct Draft {
     std::optional<DrillMark> drill;
     std::map<std::string, std::string> scripts;
     std::string runbook_source;
+    std::string runbook_file;  // where it was read from, absolute; only to tell whether it is different today
 };
 
 // In a step's arguments a resource stands as {"of": "<name in the site>"} with the fields that a derived resource

@@ -292,7 +292,8 @@ Json to_json(const Draft& draft) {
                 {"always", steps_json(draft.always)},
                 {"targets", draft.targets},
                 {"scripts", map_json(draft.scripts)},
-                {"runbook_source", draft.runbook_source}};
+                {"runbook_source", draft.runbook_source},
+                {"runbook_file", draft.runbook_file}};
     put(object, "summary", draft.summary);
     put(object, "rto", draft.objectives.rto);
     put(object, "rpo", draft.objectives.rpo);
@@ -325,6 +326,7 @@ Draft draft_from_json(const Json& value) {
         draft.targets = value.at("targets").get<std::vector<std::string>>();
         draft.scripts = value.at("scripts").get<std::map<std::string, std::string>>();
         draft.runbook_source = value.at("runbook_source");
+        draft.runbook_file = text_at(value, "runbook_file");
         if (const auto notify = value.find("notify"); notify != value.end())
             draft.notify = Notify{.on = notify->at("on").get<std::vector<std::string>>(),
                                   .to = notify->at("to").get<std::vector<std::string>>()};

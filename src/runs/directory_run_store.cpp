@@ -71,6 +71,8 @@ class LockedJournal final : public Journal {
   public:
     LockedJournal(FileLock lock, JournalFile file) : lock_(std::move(lock)), file_(std::move(file)) {}
     void append(std::span<const Event> events) override { file_.append(events); }
+    void sync() override { file_.sync(); }
+    std::string head() const override { return file_.head(); }
 
   private:
     FileLock lock_;
@@ -79,17 +81,45 @@ class LockedJournal final : public Journal {
 
 }  // namespace
 
-DirectoryRunStore::DirectoryRunStore(std::filesystem::path state, const Clock& clock)
-    : state_(std::filesystem::absolute(std::move(state)).lexically_normal()),
+DirectoryRunStore::DirectoryRunStore(const std::filesystem::path& state, const Clock& clock)
+    : state_(std::filesystem::absolute(state).lexically_normal()),
       runs_(state_ / "runs"),
       clock_(clock),
       locks_(state_, [this](const std::string& run_id) { return is_over(run_id); }) {}
 
-std::string DirectoryRunStore::create(const Plan& plan, Timestamp now) {
+// A link is made with its content in one step, and one that leads nowhere is that of a run which never began.
+void DirectoryRunStore::spend(const Plan& plan, const std::string& run_id) const {
+    const auto link = state_ / "plans" / file_name(plan.digest);
+    make_directories(link.parent_path());
+    const std::string target = "../runs/" + run_id;
+    while (::symlink(target.c_str(), link.c_str()) != 0) {
+        if (errno != EEXIST) throw_errno("make the link '" + link.string() + "'", errno);
+        std::error_code gone;
+        const auto earlier = std::filesystem::read_symlink(link, gone).filename();
+        if (!gone && std::filesystem::exists(link)) {
+            throw Error{ErrorCode::stale_plan,
+                        "the plan was used already, by run '" + printable(earlier.string()) + "'",
+                        "Make a new plan and have it approved; `lifeboat status " + printable(earlier.string()) +
+                            "` shows what became of that run."};
+        }
+        if (::unlink(link.c_str()) != 0 && errno != ENOENT) throw_errno("remove '" + link.string() + "'", errno);
+    }
+    sync_directory(link.parent_path());
+}
+
+std::string DirectoryRunStore::create(const Plan& plan, Timestamp now, PlanUse use) {
     make_directories(runs_);
     const std::string id = new_run_id(plan.draft.runbook, now);
     const auto run = runs_ / id;
     if (::mkdir(run.c_str(), 0700) != 0) throw_errno("make folder '" + run.string() + "'", errno);
+    if (use == PlanUse::once) {
+        try {
+            spend(plan, id);
+        } catch (const Error&) {
+            ::rmdir(run.c_str());
+            throw;
+        }
+    }
     for (const char* part : {"steps", "logs", "scripts"})
         make_directories(run / part);
     write_durably(run / "runbook.yaml", plan.draft.runbook_source);
@@ -114,20 +144,17 @@ std::filesystem::path DirectoryRunStore::folder(const std::string& run_id) const
         "'lifeboat history' lists the runs."};
 }
 
-RunRecord DirectoryRunStore::read(const std::string& run_id) const {
-    const auto run = folder(run_id);
-    RunRecord record{.run_id = run_id};
-    // the plan first: what its parsing needs for a moment is free again for the records
-    record.plan =
-        plan_from_json(parse_json(read_file_if_any(run / "plan.json").value_or(""), (run / "plan.json").string()));
-    JournalContent content = read_journal(run / "journal.jsonl");
-    record.events = std::move(content.events);
-    record.torn_tail = std::move(content.torn_tail);
-    record.head = std::move(content.head);
-    return record;
+Plan DirectoryRunStore::plan(const std::string& run_id) const {
+    const auto path = folder(run_id) / "plan.json";
+    return plan_from_json(parse_json(read_file_if_any(path).value_or(""), path.string()));
 }
 
-std::unique_ptr<Journal> DirectoryRunStore::open_journal(const std::string& run_id) {
+EventsSeen DirectoryRunStore::each_event(const std::string& run_id, const std::function<void(Event)>& take) const {
+    JournalSeen seen = each_record(folder(run_id) / "journal.jsonl", take);
+    return {.head = std::move(seen.head), .torn_tail = std::move(seen.torn_tail)};
+}
+
+TakenOver DirectoryRunStore::take_over(const std::string& run_id, const std::function<void(Event)>& take) {
     const auto run = folder(run_id);
     auto lock = FileLock::try_take(run / "lock");
     if (!lock) {
@@ -141,7 +168,9 @@ std::unique_ptr<Journal> DirectoryRunStore::open_journal(const std::string& run_
     }
     lock->write_note(to_text(to_json(Holder{.run_id = run_id, .runner = this_runner(), .since = clock_.now()})));
     const auto path = run / "journal.jsonl";
-    return std::make_unique<LockedJournal>(std::move(*lock), JournalFile{path, end_of_journal(path)});
+    JournalSeen seen = each_record(path, take);
+    return {.journal = std::make_unique<LockedJournal>(std::move(*lock), JournalFile{path, seen}),
+            .seen = {.head = std::move(seen.head), .torn_tail = std::move(seen.torn_tail)}};
 }
 
 std::vector<StoredRun> DirectoryRunStore::list() const {
@@ -202,10 +231,11 @@ std::optional<Holder> DirectoryRunStore::runner_of(const std::string& run_id) co
     return holder_of(path).value_or(Holder{.run_id = run_id});
 }
 
-std::filesystem::path DirectoryRunStore::workspace(const std::string& run_id, const std::string& step_id) const {
-    auto path = runs_ / file_name(run_id) / "steps" / file_name(step_id);
-    make_directories(path);
-    return path;
+Workspace DirectoryRunStore::workspace(const std::string& run_id, const std::string& step_id) const {
+    return {runs_ / file_name(run_id) / "steps" / file_name(step_id), [](const std::filesystem::path& path) {
+                if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST)
+                    throw_errno("make folder '" + path.string() + "'", errno);
+            }};
 }
 
 std::filesystem::path DirectoryRunStore::log_file(const std::string& run_id, const std::string& step_id) const {

@@ -8,17 +8,12 @@
 #include "base/text.h"
 #include "base/version.h"
 #include "world/file_lock.h"
+#include "world/machine.h"
 #include "world/process.h"
 
 namespace lifeboat {
 
 namespace {
-
-std::string host_name() {
-    std::array<char, 256> name{};
-    if (::gethostname(name.data(), name.size() - 1) != 0) return "unknown";
-    return name.data();
-}
 
 std::string user_name() {
     std::array<char, 4096> buffer{};

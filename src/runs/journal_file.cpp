@@ -87,18 +87,6 @@ std::string each_line(const std::filesystem::path& path, const Take& take) {
     }
 }
 
-// Calls `take` with each record after checking it against those before; returns the bytes of a torn tail.
-template <typename Take>
-std::size_t verify(const std::filesystem::path& path, JournalEnd& end, const Take& take) {
-    return each_line(path,
-                     [&](std::string_view text) {
-                         take(parse_line(text, path, static_cast<std::size_t>(++end.seq), end.head));
-                         end.head = sha256_hex(text);
-                         end.length += text.size() + 1;
-                     })
-        .size();
-}
-
 // The bytes from `from` on, at most `size`.
 std::string read_range(const FileDescriptor& file, std::uint64_t from, std::size_t size,
                        const std::filesystem::path& path) {
@@ -169,21 +157,25 @@ std::string journal_line(const Event& event, std::string_view prev) {
     return line;
 }
 
-JournalContent read_journal(const std::filesystem::path& path) {
-    JournalContent content;
-    const std::size_t torn =
-        verify(path, content, [&content](Event event) { content.events.push_back(std::move(event)); });
+JournalSeen each_record(const std::filesystem::path& path, const std::function<void(Event)>& take) {
+    JournalSeen seen;
+    const std::size_t torn = each_line(path, [&](std::string_view text) {
+                                 take(parse_line(text, path, static_cast<std::size_t>(++seen.seq), seen.head));
+                                 seen.head = sha256_hex(text);
+                                 seen.length += text.size() + 1;
+                             }).size();
     if (torn > 0) {
-        content.torn_tail = "the last record was not written to its end (" + counted(torn, "byte") + " after line " +
-                            std::to_string(content.seq) + ") and does not count";
+        seen.torn_tail = "the last record was not written to its end (" + counted(torn, "byte") + " after line " +
+                         std::to_string(seen.seq) + ") and does not count";
     }
-    return content;
+    return seen;
 }
 
-JournalEnd end_of_journal(const std::filesystem::path& path) {
-    JournalEnd end;
-    verify(path, end, [](const Event&) {});
-    return end;
+JournalContent read_journal(const std::filesystem::path& path) {
+    std::vector<Event> events;
+    JournalContent content{each_record(path, [&events](Event event) { events.push_back(std::move(event)); }), {}};
+    content.events = std::move(events);
+    return content;
 }
 
 Glimpse glimpse(const std::filesystem::path& journal) {
@@ -201,7 +193,8 @@ Glimpse glimpse(const std::filesystem::path& journal) {
         const std::uint64_t from = size > length ? size - length : 0;
         tail = read_range(file, from, static_cast<std::size_t>(size - from), journal);
         // without the torn end and without the piece of a line in front, something must be left
-        tail.resize(tail.rfind('\n') == std::string::npos ? 0 : tail.rfind('\n'));
+        const std::size_t last = tail.rfind('\n');
+        tail.resize(last == std::string::npos ? 0 : last);
         if (from == 0) break;
         if (const std::size_t newline = tail.find('\n'); newline != std::string::npos) {
             tail.erase(0, newline + 1);
@@ -220,15 +213,16 @@ Glimpse glimpse(const std::filesystem::path& journal) {
 
 JournalFile::JournalFile(std::filesystem::path path, JournalEnd end)
     : path_(std::move(path)), file_(open_file(path_, O_WRONLY | O_APPEND)), end_(std::move(end)) {
+    synced_ = end_.length;
     if (size_of(file_, path_) == end_.length) return;
-    cut_back();
+    cut_back(end_.length);
     if (broken_ || ::fdatasync(file_.get()) != 0) {
         throw_errno("cut the torn end off '" + path_.string() + "'", errno);
     }
 }
 
-void JournalFile::cut_back() {
-    while (::ftruncate(file_.get(), static_cast<off_t>(end_.length)) != 0) {
+void JournalFile::cut_back(std::uint64_t length) {
+    while (::ftruncate(file_.get(), static_cast<off_t>(length)) != 0) {
         if (errno == EINTR) continue;
         broken_ = true;
         return;
@@ -255,19 +249,27 @@ void JournalFile::append(std::span<const Event> events) {
     }
     try {
         write_all(file_, lines, path_);
-        if (::fdatasync(file_.get()) != 0) {
-            const int why = errno;
-            broken_ = true;
-            throw_errno("sync '" + path_.string() + "'", why);
-        }
     } catch (Error& error) {
-        cut_back();
+        cut_back(end_.length);
         if (error.code != ErrorCode::disk_full) error.code = ErrorCode::io_failed;
         throw;
     }
     end_.length += lines.size();
     end_.seq = seq;
     end_.head = std::move(head);
+}
+
+void JournalFile::sync() {
+    if (synced_ == end_.length) return;
+    try {
+        if (::fdatasync(file_.get()) != 0) throw_errno("sync '" + path_.string() + "'", errno);
+    } catch (Error& error) {
+        broken_ = true;
+        cut_back(synced_);
+        if (error.code != ErrorCode::disk_full) error.code = ErrorCode::io_failed;
+        throw;
+    }
+    synced_ = end_.length;
 }
 
 }  // namespace lifeboat

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -29,16 +30,18 @@ struct JournalEnd {
     std::string head{journal_root};  // what the next record's `prev` will be
 };
 
-struct JournalContent : JournalEnd {
-    std::vector<Event> events;
+struct JournalSeen : JournalEnd {
     std::optional<std::string> torn_tail;  // what was left out at the end, and why
 };
 
-// Reads and verifies everything, in one pass. Throws Error{journal_damaged} naming the line for anything wrong before a
-// torn tail, Error{unsupported} for a record of another version.
+// Gives `take` one record after the other, each verified, in one pass. Throws Error{journal_damaged} naming the line
+// for anything wrong before a torn tail, Error{unsupported} for a record of another version, and what `take` throws.
+JournalSeen each_record(const std::filesystem::path& path, const std::function<void(Event)>& take);
+
+struct JournalContent : JournalSeen {
+    std::vector<Event> events;
+};
 JournalContent read_journal(const std::filesystem::path& path);
-// The same checks without keeping the records.
-JournalEnd end_of_journal(const std::filesystem::path& path);
 
 // What can be said of a run without reading all of its journal: nothing is verified.
 struct Glimpse {
@@ -54,16 +57,19 @@ class JournalFile final : public Journal {
   public:
     // Cuts a torn tail off first, durably.
     JournalFile(std::filesystem::path path, JournalEnd end);
-    // One write and one sync for all of them. When it fails the file is cut back to the last good record; after a
-    // failed sync nothing more is taken, because nobody knows what the disk has.
+    // One write for all of them. When it fails the file is cut back to the record before.
     void append(std::span<const Event> events) override;
+    // When it fails the file is cut back to the last sync, and nothing more is taken: nobody knows what the disk has.
+    void sync() override;
+    std::string head() const override { return end_.head; }
 
   private:
-    void cut_back();
+    void cut_back(std::uint64_t length);
 
     std::filesystem::path path_;
     FileDescriptor file_;
     JournalEnd end_;
+    std::uint64_t synced_ = 0;  // bytes
     bool broken_ = false;
 };
 

@@ -18,7 +18,7 @@ namespace lifeboat {
 class TargetLocks {
   public:
     // `is_over(run_id)`: that run can never touch its targets again, so its claims mean nothing.
-    TargetLocks(std::filesystem::path state, std::function<bool(const std::string& run_id)> is_over)
+    TargetLocks(const std::filesystem::path& state, std::function<bool(const std::string& run_id)> is_over)
         : locks_(state / "locks"), claims_(state / "claims"), is_over_(std::move(is_over)) {}
 
     // All or nothing, without waiting. Throws Error{locked} naming who has the target.

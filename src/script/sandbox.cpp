@@ -36,7 +36,7 @@ Sandbox::Sandbox(const SandboxLimits& limits, const Json& scope, ErrorCode failu
       lua_(lua_newstate(&Sandbox::allocate, this)) {
     if (lua_ == nullptr) throw Error{ErrorCode::limit_exceeded, "no memory to start Lua"};
     Sandbox* self = this;
-    std::memcpy(lua_getextraspace(lua_), &self, sizeof self);
+    std::memcpy(lua_getextraspace(lua_), &self, sizeof self);  // NOLINT(bugprone-sizeof-expression)
     lua_sethook(lua_, &Sandbox::count, LUA_MASKCOUNT, instructions_between_looks);
 }
 
@@ -47,7 +47,7 @@ Sandbox::~Sandbox() {
 
 Sandbox& Sandbox::of(lua_State* lua) {
     Sandbox* sandbox = nullptr;
-    std::memcpy(&sandbox, lua_getextraspace(lua), sizeof sandbox);
+    std::memcpy(&sandbox, lua_getextraspace(lua), sizeof sandbox);  // NOLINT(bugprone-sizeof-expression)
     return *sandbox;
 }
 

@@ -14,7 +14,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool is_program(const fs::path& path) {
+bool is_program(const std::string& path) {
     struct stat found {};
     return ::stat(path.c_str(), &found) == 0 && S_ISREG(found.st_mode) && ::access(path.c_str(), X_OK) == 0;
 }
@@ -22,8 +22,10 @@ bool is_program(const fs::path& path) {
 // Empty and relative entries of PATH are left out: what runs must not depend on the folder.
 std::optional<fs::path> find_in(std::string_view search_path, const std::string& name) {
     for (const std::string& entry : split(search_path, ':')) {
-        if (entry.empty() || entry.front() != '/') continue;
-        fs::path candidate = fs::path(entry) / name;
+        if (!entry.starts_with('/')) continue;
+        std::string candidate = entry;
+        if (!entry.ends_with('/')) candidate += '/';
+        candidate += name;
         if (is_program(candidate)) return candidate;
     }
     return std::nullopt;

@@ -4,10 +4,8 @@
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
-#include <filesystem>
 #include <system_error>
 
-#include <fcntl.h>
 #include <sched.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
@@ -15,15 +13,17 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "world/bare_syscall.h"
 #include "world/process_pipe.h"
 
 // A copy of the address space (fork) costs milliseconds in a large runner, and posix_spawn has no place for a gate. So
-// the child shares our memory until it executes its program (CLONE_VM | CLONE_VFORK): the kernel suspends only the
-// thread that made it, which is one that has nothing else to do. Until then the child runs on a stack of its own and
-// does nothing but bare system calls.
+// the child shares our memory until it executes its program (CLONE_VM), beside the thread that made it and in that
+// one's thread-local storage: it runs on a stack of its own and does nothing but bare system calls, whose errors are
+// return values, since `errno` is ours.
 
 // clone() under the name that no sanitizer intercepts: theirs takes every clone for a fork, with a memory of its own.
-extern "C" int __clone(int (*function)(void*), void* stack, int flags, void* argument, ...) noexcept;
+extern "C" int __clone(  // NOLINT(bugprone-reserved-identifier)
+    int (*function)(void*), void* stack, int flags, void* argument, ...) noexcept;
 
 #define LIFEBOAT_IN_CHILD __attribute__((no_sanitize("address", "thread", "undefined")))
 
@@ -59,10 +59,8 @@ struct GatedChild::Launch {
     int ready = -1;
     bool own_session = false;
 
-    // written by the child or the kernel while our thread is suspended
-    int pid = 0;
-    int pidfd = -1;
-    int intermediate = 0;
+    // written by the child, read when it has executed or is gone
+    int pid = 0;  // of one with a session of its own: readable when `ready` is
     Stage failed_at = Stage::none;
     int error_number = 0;
 
@@ -73,74 +71,85 @@ struct GatedChild::Launch {
     Stack inner_stack;  // of a child with a session of its own
 
     static void keep_only_its_own(Launch& launch);
+    static void tell_ready(Launch& launch);
     static int child_main(void* shared);
     static int intermediate_main(void* shared);
 };
 
-// What follows runs in the child: only `syscall`, no library call, no allocation, no exception.
+// What follows runs in the child: no library call, no allocation, no exception.
 // Its streams, the gate and the answer stay; everything else of ours goes at once, not only at exec: two children that
 // held the other's gate would wait for ever, and an intermediate that holds our own gate and our locks would keep both
 // when we die.
 LIFEBOAT_IN_CHILD void GatedChild::Launch::keep_only_its_own(Launch& launch) {
     for (int stream = 0; stream < 3; ++stream) {
-        ::syscall(SYS_dup3, launch.streams[stream], stream, 0);
+        bare_syscall(SYS_dup3, launch.streams[stream], stream, 0);
         launch.streams[stream] = stream;
     }
-    const int low = launch.gate < launch.ready ? launch.gate : launch.ready;
-    const int high = launch.gate < launch.ready ? launch.ready : launch.gate;
-    if (low > 3) ::syscall(SYS_close_range, 3, low - 1, 0);
-    if (high > low + 1) ::syscall(SYS_close_range, low + 1, high - 1, 0);
-    ::syscall(SYS_close_range, high + 1, ~0u, 0);
+    const int low = launch.ready >= 0 && launch.ready < launch.gate ? launch.ready : launch.gate;
+    const int high = launch.ready > launch.gate ? launch.ready : launch.gate;
+    if (low > 3) bare_syscall(SYS_close_range, 3, low - 1, 0);
+    if (high > low + 1) bare_syscall(SYS_close_range, low + 1, high - 1, 0);
+    bare_syscall(SYS_close_range, high + 1, ~0u, 0);
+}
+
+LIFEBOAT_IN_CHILD void GatedChild::Launch::tell_ready(Launch& launch) {
+    const std::uint64_t one = 1;
+    bare_syscall(SYS_write, launch.ready, reinterpret_cast<long>(&one), sizeof one);
+    bare_syscall(SYS_close, launch.ready);
 }
 
 LIFEBOAT_IN_CHILD int GatedChild::Launch::child_main(void* shared) {
     Launch& launch = *static_cast<Launch*>(shared);
     if (launch.own_session) {
-        ::syscall(SYS_setsid);
+        bare_syscall(SYS_setsid);
     } else {
-        ::syscall(SYS_setpgid, 0, 0);
+        bare_syscall(SYS_setpgid, 0, 0);
     }
     keep_only_its_own(launch);
-
-    launch.pid = static_cast<int>(::syscall(SYS_getpid));
-    const std::uint64_t one = 1;
-    ::syscall(SYS_write, launch.ready, &one, sizeof one);
-    ::syscall(SYS_close, launch.ready);
+    if (launch.own_session) {
+        launch.pid = static_cast<int>(bare_syscall(SYS_getpid));
+        tell_ready(launch);
+    }
 
     char opened = 0;
     long count = 0;
     do {
-        count = ::syscall(SYS_read, launch.gate, &opened, 1);
-    } while (count < 0 && errno == EINTR);
-    if (count != 1) ::syscall(SYS_exit_group, 126);
-    ::syscall(SYS_close, launch.gate);
+        count = bare_syscall(SYS_read, launch.gate, reinterpret_cast<long>(&opened), 1);
+    } while (count == -EINTR);
+    if (count != 1) bare_syscall(SYS_exit_group, 126);
+    bare_syscall(SYS_close, launch.gate);
 
-    // The kernel's own structure, all zero: the default disposition. sigaction() of a sanitizer would note it as ours.
+    // The kernel's own structure, all zero: the default disposition.
     const std::uint64_t by_default[8] = {};
     for (int signal = 1; signal <= 64; ++signal)
-        ::syscall(SYS_rt_sigaction, signal, by_default, nullptr, 8);
+        bare_syscall(SYS_rt_sigaction, signal, reinterpret_cast<long>(by_default), 0, 8);
     const std::uint64_t none_blocked = 0;
-    ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none_blocked, nullptr, 8);
+    bare_syscall(SYS_rt_sigprocmask, SIG_SETMASK, reinterpret_cast<long>(&none_blocked), 0, 8);
 
     launch.failed_at = Stage::folder;
-    if (::syscall(SYS_chdir, launch.folder) == 0) {
+    long error = bare_syscall(SYS_chdir, reinterpret_cast<long>(launch.folder));
+    if (error == 0) {
         launch.failed_at = Stage::execute;
-        ::syscall(SYS_execve, launch.program, launch.argv.data(), launch.envp.data());
+        error = bare_syscall(SYS_execve, reinterpret_cast<long>(launch.program),
+                             reinterpret_cast<long>(launch.argv.data()), reinterpret_cast<long>(launch.envp.data()));
     }
-    launch.error_number = errno;
-    ::syscall(SYS_exit_group, 127);
+    launch.error_number = static_cast<int>(-error);
+    bare_syscall(SYS_exit_group, 127);
     __builtin_unreachable();
 }
 
-// The parent of a child with a session of its own: ends when that one has executed, which makes init its parent.
+// The parent of a child with a session of its own: suspended by the kernel until that one has executed (CLONE_VFORK),
+// and then it ends, which makes init the child's parent.
 LIFEBOAT_IN_CHILD int GatedChild::Launch::intermediate_main(void* shared) {
     Launch& launch = *static_cast<Launch*>(shared);
     keep_only_its_own(launch);
-    if (::__clone(child_main, top_of(launch.inner_stack), CLONE_VM | CLONE_VFORK | SIGCHLD, shared) < 0) {
+    const int made = ::__clone(child_main, top_of(launch.inner_stack), CLONE_VM | CLONE_VFORK | SIGCHLD, shared);
+    if (made < 0) {
         launch.failed_at = Stage::make;
-        launch.error_number = errno;
+        launch.error_number = EAGAIN;
+        tell_ready(launch);
     }
-    ::syscall(SYS_exit_group, 0);
+    bare_syscall(SYS_exit_group, 0);
     __builtin_unreachable();
 }
 
@@ -155,7 +164,7 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
     return all;
 }
 
-[[noreturn]] void throw_exec_error(Stage stage, int error_number, const SpawnRequest& request) {
+[[noreturn]] void throw_spawn_error(Stage stage, int error_number, const SpawnRequest& request) {
     const std::string reason = std::generic_category().message(error_number);
     if (stage == Stage::folder) throw_errno("enter the working folder '" + request.folder + "'", error_number);
     if (stage == Stage::execute &&
@@ -185,56 +194,56 @@ GatedChild::GatedChild(const SpawnRequest& request) : launch_(std::make_unique<L
 
     Pipe gate = make_pipe();
     gate_ = std::move(gate.write);
-    gate_in_child_ = std::move(gate.read);
-    ready_ = hold_fd(::eventfd(0, EFD_CLOEXEC), "make an event descriptor");
-    launch.gate = gate_in_child_.get();
-    launch.ready = ready_.get();
+    launch.gate = gate.read.get();
+    FileDescriptor ready;
+    if (launch.own_session) {
+        ready = hold_fd(::eventfd(0, EFD_CLOEXEC), "make an event descriptor");
+        launch.ready = ready.get();
+    }
 
-    const auto start = [&launch] {
-        // a signal meant for us must not run our handlers in a child that shares our memory
-        sigset_t all;
-        sigfillset(&all);
-        ::pthread_sigmask(SIG_SETMASK, &all, nullptr);
-        void* const stack = top_of(launch.stack);
-        const int made = launch.own_session
-                             ? ::__clone(Launch::intermediate_main, stack, CLONE_VM | CLONE_VFORK | SIGCHLD, &launch)
-                             : ::__clone(Launch::child_main, stack, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD,
-                                         &launch, &launch.pidfd);
-        if (made < 0) {
-            launch.failed_at = Stage::make;
-            launch.error_number = errno;
-        } else if (launch.own_session) {
-            launch.intermediate = made;
-        }
-        // wakes the constructor where there is no child to do it
-        const std::uint64_t one = 1;
-        static_cast<void>(!::write(launch.ready, &one, sizeof one));
-    };
-    try {
-        starter_ = std::thread(start);
-    } catch (const std::system_error& error) {
-        throw_errno("start a thread for '" + request.program + "'", error.code().value());
+    // a signal meant for us must not run our handlers in a child that shares our memory
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, &before);
+    int pidfd = -1;
+    void* const stack = top_of(launch.stack);
+    const int made = launch.own_session
+                         ? ::__clone(Launch::intermediate_main, stack, CLONE_VM | SIGCHLD, &launch)
+                         : ::__clone(Launch::child_main, stack, CLONE_VM | CLONE_PIDFD | SIGCHLD, &launch, &pidfd);
+    const int error_number = errno;
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    if (made < 0) throw_spawn_error(Stage::make, error_number, launch.request);
+
+    if (!launch.own_session) {
+        pid_ = made;
+        pidfd_ = FileDescriptor(pidfd);
+        ::setpgid(made, made);  // whoever of us two comes first: the group is there when this returns
+        return;
     }
+    intermediate_ = made;
     std::uint64_t count = 0;
-    while (::read(ready_.get(), &count, sizeof count) < 0 && errno == EINTR) {
+    while (::read(ready.get(), &count, sizeof count) < 0 && errno == EINTR) {
     }
-    if (launch.pidfd >= 0) pidfd_ = FileDescriptor(launch.pidfd);
-    if (launch.pid == 0) fail();
+    pid_ = launch.pid;
+    if (pid_ == 0) {
+        reap_intermediate();
+        throw_spawn_error(launch.failed_at, launch.error_number, launch.request);
+    }
 }
 
 GatedChild::~GatedChild() {
     gate_.reset();
-    if (starter_.joinable()) starter_.join();
     reap_intermediate();
     if (!pidfd_ || reaped_) return;
-    if (running_) ::kill(-launch_->pid, SIGKILL);
+    if (running_) ::kill(-pid_, SIGKILL);
     siginfo_t end{};
     while (::waitid(P_PIDFD, static_cast<id_t>(pidfd_.get()), &end, WEXITED) < 0 && errno == EINTR) {
     }
 }
 
 int GatedChild::pid() const {
-    return launch_->pid;
+    return pid_;
 }
 
 int GatedChild::pidfd() const {
@@ -245,26 +254,22 @@ void GatedChild::open_gate() {
     const char open = 1;
     while (::write(gate_.get(), &open, 1) < 0 && errno == EINTR) {
     }
-    starter_.join();
     gate_.reset();
-    if (launch_->error_number != 0) fail();
     running_ = true;
-    if (launch_->own_session) reap_intermediate();
+    if (!launch_->own_session) return;
+    reap_intermediate();
+    throw_if_not_executed();
 }
 
-void GatedChild::fail() {
-    gate_.reset();
-    if (starter_.joinable()) starter_.join();
-    if (pidfd_) reap();
-    reap_intermediate();
-    throw_exec_error(launch_->failed_at, launch_->error_number == 0 ? ECHILD : launch_->error_number, launch_->request);
+void GatedChild::throw_if_not_executed() const {
+    if (launch_->error_number != 0) throw_spawn_error(launch_->failed_at, launch_->error_number, launch_->request);
 }
 
 void GatedChild::reap_intermediate() {
-    if (launch_->intermediate <= 0) return;
-    while (::waitpid(launch_->intermediate, nullptr, 0) < 0 && errno == EINTR) {
+    if (intermediate_ <= 0) return;
+    while (::waitpid(intermediate_, nullptr, 0) < 0 && errno == EINTR) {
     }
-    launch_->intermediate = 0;
+    intermediate_ = 0;
 }
 
 GatedChild::End GatedChild::reap() {
@@ -273,6 +278,7 @@ GatedChild::End GatedChild::reap() {
         if (errno != EINTR) throw_errno("learn how '" + launch_->request.program + "' ended", errno);
     }
     reaped_ = true;
+    throw_if_not_executed();
     if (end.si_code == CLD_EXITED) return {.exit_code = end.si_status};
     return {.exit_code = 128 + end.si_status, .signal = end.si_status};
 }

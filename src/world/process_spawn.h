@@ -6,7 +6,6 @@
 #include <map>
 #include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "world/file_descriptor.h"
@@ -38,28 +37,27 @@ class GatedChild {
     // Readable when the child has ended. -1 for one with a session of its own.
     int pidfd() const;
 
-    // Returns when the program runs. Throws Error{program_missing | not_found | …} when it could not be executed; the
-    // child is gone then.
+    // Lets the program run. Of a child with a session of its own this throws what `reap` throws of others.
     void open_gate();
 
     struct End {
         int exit_code = 0;  // 128 + signal when a signal ended it
         int signal = 0;
     };
-    // Reaps the child, waiting for its end.
+    // Reaps the child, waiting for its end. Throws Error{program_missing | not_found | …} when its program could not be
+    // executed.
     End reap();
 
   private:
     struct Launch;
-    [[noreturn]] void fail();
     void reap_intermediate();
+    void throw_if_not_executed() const;
 
     std::unique_ptr<Launch> launch_;
     FileDescriptor gate_;
-    FileDescriptor gate_in_child_;
-    FileDescriptor ready_;
     FileDescriptor pidfd_;
-    std::thread starter_;  // suspended by the kernel until the child has executed its program
+    int pid_ = 0;
+    int intermediate_ = 0;
     bool running_ = false;
     bool reaped_ = false;
 };

@@ -352,7 +352,7 @@ PostgresTarget ScratchPostgres::target(std::string database) const {
     return target;
 }
 
-ScratchPostgres start_scratch_postgres(const ScratchPostgresWish& wish, PostgresPatience patience) {
+ScratchPostgres start_scratch_postgres(const ScratchPostgresWish& wish, const PostgresPatience& patience) {
     require_nonce(wish.nonce);
     const std::optional<Account> account = server_account();
     const PostgresProgram server = find_postgres_program("postgres", wish.version);
@@ -426,7 +426,7 @@ bool stop_scratch_postgres(const fs::path& folder) {
     throw Error{ErrorCode::busy, "the throw-away cluster in '" + scratch.place.string() + "' does not stop"};
 }
 
-ScratchPostgres restart_scratch_postgres(const fs::path& folder, PostgresPatience patience) {
+ScratchPostgres restart_scratch_postgres(const fs::path& folder, const PostgresPatience& patience) {
     ScratchPostgres scratch = noted_cluster(folder);
     if (postmaster_of(scratch.place)) {
         throw Error{ErrorCode::already_exists, "the throw-away cluster in '" + folder.string() + "' runs already"};

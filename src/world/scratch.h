@@ -41,7 +41,7 @@ struct ScratchPostgres {
 // Makes and starts the cluster and waits until it answers. A cluster that a killed process left half made in `folder`
 // is removed first. As root it runs as user postgres. Throws Error{program_missing | child_failed | timed_out |
 // cancelled | already_exists (it runs)}.
-ScratchPostgres start_scratch_postgres(const ScratchPostgresWish& wish, PostgresPatience patience = {});
+ScratchPostgres start_scratch_postgres(const ScratchPostgresWish& wish, const PostgresPatience& patience = {});
 
 // What runs in `folder`, proven by its nonce. Throws Error{not_found} where nothing runs.
 ScratchPostgres attach_scratch_postgres(const std::filesystem::path& folder);
@@ -51,7 +51,7 @@ ScratchPostgres attach_scratch_postgres(const std::filesystem::path& folder);
 bool stop_scratch_postgres(const std::filesystem::path& folder);
 // Starts a stopped server again, on the port that it had, and waits until it answers. Throws as start_scratch_postgres,
 // and Error{not_found} where there is no cluster.
-ScratchPostgres restart_scratch_postgres(const std::filesystem::path& folder, PostgresPatience patience = {});
+ScratchPostgres restart_scratch_postgres(const std::filesystem::path& folder, const PostgresPatience& patience = {});
 // Where the files of the cluster in `folder` are, running or not. Error{not_found}.
 std::filesystem::path scratch_postgres_files(const std::filesystem::path& folder);
 

@@ -72,16 +72,20 @@ def bare_spawns(count):
 
 def main():
     folder = Folder()
+    folders = [folder]
     rows = []
     steps = 1000
 
-    book = folder.write("notes", runbook("notes", notes(steps)))
-    run_notes = lambda: folder.lifeboat("run", book, "--yes", expect=(0, 3))[0]
+    def first_run(name, text):
+        """In a folder of its own: a plan looks at the runs before it, and those are not what is measured here."""
+        folders.append(Folder())
+        return folders[-1].lifeboat("run", folders[-1].write(name, text), "--yes", expect=(0, 3))[0]
+
+    run_notes = lambda: first_run("notes", runbook("notes", notes(steps)))
     a, b, ratio = paired(run_notes, lambda: synced_appends(folder, 3 * steps, 400))
     rows.append((f"run of {steps:,} `log.note` steps / {3 * steps:,} bare synced appends of 400 bytes", a, b, ratio, "≤ 1.5"))
 
-    book = folder.write("spawns", runbook("spawns", spawns(steps)))
-    run_spawns = lambda: folder.lifeboat("run", book, "--yes", expect=(0, 3))[0]
+    run_spawns = lambda: first_run("spawns", runbook("spawns", spawns(steps)))
     a, b, ratio = paired(run_spawns, lambda: 1.5 * synced_appends(folder, 3 * steps, 400) + 1.5 * bare_spawns(steps), rounds=3)
     rows.append((f"run of {steps:,} `run: [true]` steps / 1.5 × appends + 1.5 × {steps:,} bare spawns", a, b, ratio, "≤ 1"))
 
@@ -119,7 +123,8 @@ def main():
         s, mib = folder.lifeboat("resume", run.name, expect=(6,))
         print(f"| {events:,} events | {s:.3f} | {mib:.0f} |")
         subprocess.run([LIFEBOAT, "abandon", run.name], cwd=folder.path, env=ENVIRONMENT, capture_output=True)
-    shutil.rmtree(folder.path)
+    for each in folders:
+        shutil.rmtree(each.path)
 
 
 main()

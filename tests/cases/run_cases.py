@@ -31,6 +31,7 @@ RULES = [
     (re.compile(r"\b\d\d:\d\d:\d\dZ?\b"), "<time>"),
     (re.compile(r"\b[0-9a-f]{64}\b"), "<sha256>"),
     (re.compile(r"\b[0-9a-f]{12,63}\b"), "<hex>"),
+    (re.compile(r"\bmachine (?:<hex>|<host>)"), "machine <id>"),  # a minimal system has no machine-id
     (re.compile(r"\bprocess(?: group)? \d+\b"), "process <pid>"),
     (re.compile(r"\b(?:\d+d )?(?:\d+h )?(?:\d+m )?\d+(?:\.\d+)?(?:µs|us|ms|s)\b"), "<duration>"),
     (re.compile(r"\b\d+ ms\b"), "<duration>"),

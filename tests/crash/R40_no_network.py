@@ -104,7 +104,9 @@ with throw_away_folder() as folder:
         "  - {id: three, uses: sql.fingerprint, with: {database: far}}\n")
     ended = site("check")
     found = ended.out.split("\n")
+    check(ended.code == 9, "R40 check refuses a site whose resources cannot be reached", ended)
     for place, step in (("db.example.com:5432", "look: one"), (f"127.0.0.1:{closed}", "look: two")):
-        line = next((i for i, line in enumerate(found) if line.startswith(("warning", "blocker")) and place in line), None)
-        check(line is not None and "cannot connect" in found[line] and step in found[line + 1], f"R40 check names '{place}', which cannot be reached, and the step that needs it", ended)
+        here = [i for i, line in enumerate(found) if place in line and "cannot connect" in line]
+        check(any(found[i].startswith("blocker  resource") for i in here), f"R40 check names the resource at '{place}', which cannot be reached", ended)
+        check(any(step in found[i + 1] for i in here), "R40 and the step that needs it", ended)
 Sink.over.set()

@@ -5,53 +5,19 @@ compares what is left with what an undisturbed run leaves. LIFEBOAT names the pr
 
 import concurrent.futures
 import hashlib
-import json
 import os
 import pathlib
-import shutil
 import sqlite3
-import subprocess
 import sys
-import tempfile
 
-PROGRAM = os.path.realpath(os.environ["LIFEBOAT"])
-LIMIT = 120
-SITE = """lifeboat: site/v1
-state: state
-resources:
-  db:     {type: sqlite, path: data/shop.db}
-  config: {type: files, path: data/config}
-  vault:  {type: local, path: backups}
-backups:
-  backup: {of: [db, config], to: [vault]}
-drill: {id: quickstart-kill, nonces: {db: none, config: none, vault: none}}
-"""
-
-
-def lifeboat(folder, *words, fault=""):
-    environment = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": str(folder), "TERM": "dumb", "LANG": "C.UTF-8"}
-    if fault:
-        environment["LIFEBOAT_FAULT"] = fault
-    return subprocess.run([PROGRAM, *words], cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LIMIT)
+from support.lifeboat_testing import throw_away_folder
+from support.quickstart_bench import QuickstartBench
 
 
 def expect(done, code, what):
-    if done.returncode != code:
-        raise AssertionError(f"{what}: exit {done.returncode}, not {code}\n{done.stdout}{done.stderr}")
+    if done.code != code:
+        raise AssertionError(f"{what}: {done}")
     return done
-
-
-def make_site(folder):
-    """A site with a drill's mark, with a backup, and then the disaster."""
-    expect(lifeboat(folder, "init", "."), 0, "init")
-    (folder / "lifeboat.yaml").write_text(SITE)
-    (folder / "nonce").write_text("none\n")
-    expect(lifeboat(folder, "backup", "create", "backup"), 0, "backup create")
-    with open(folder / "data/shop.db", "r+b") as database:
-        database.seek(2 * 4096)
-        database.write(bytes(6 * 4096))
-    (folder / "data/config/features.json").unlink()
-    (folder / "data/config/shop.conf").write_text("workers = none\n")
 
 
 def content(folder):
@@ -67,11 +33,10 @@ def content(folder):
     return {"rows": rows.hexdigest(), "integrity": whole, "config": config, "entries": len(list((folder / "data").iterdir()))}
 
 
-def journal(folder):
-    files = list(folder.glob("state/runs/*/journal.jsonl"))
-    if len(files) != 1:
-        raise AssertionError(f"{len(files)} runs instead of one")
-    return [json.loads(line) for line in files[0].read_text().splitlines()]
+def journal(bench):
+    if len(bench.runs()) != 1:
+        raise AssertionError(f"{len(bench.runs())} runs instead of one")
+    return bench.journal()
 
 
 def done_once(events):
@@ -81,34 +46,29 @@ def done_once(events):
 
 
 def one_round(template, fault, wanted):
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="lifeboat-kill-"))
-    try:
-        shutil.copytree(template, folder, dirs_exist_ok=True, symlinks=True)
-        killed = lifeboat(folder, "run", "quickstart", "--yes", fault=fault)
-        if killed.returncode == 0 and fault.startswith("kill:step="):
+    with template.copy() as bench:
+        killed = bench("run", "quickstart", "--yes", fault=fault)
+        if killed.code == 0 and fault.startswith("kill:step="):
             return f"ok: {fault}: over before the kill"
         expect(killed, -9, f"run with {fault}")
-        expect(lifeboat(folder, "resume"), 0, f"resume after {fault}")
-        seen = content(folder)
+        expect(bench("resume"), 0, f"resume after {fault}")
+        seen = content(bench.folder)
         if seen != wanted:
             raise AssertionError(f"{fault}: the end differs\n  wanted {wanted}\n  seen   {seen}")
-        if twice := done_once(journal(folder)):
+        if twice := done_once(journal(bench)):
             raise AssertionError(f"{fault}: steps {twice} ended twice")
         return f"ok: {fault}"
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def main():
-    template = pathlib.Path(tempfile.mkdtemp(prefix="lifeboat-kill-template-"))
-    undisturbed = pathlib.Path(tempfile.mkdtemp(prefix="lifeboat-kill-undisturbed-"))
     failures = 0
-    try:
-        make_site(template)
-        shutil.copytree(template, undisturbed, dirs_exist_ok=True)
-        expect(lifeboat(undisturbed, "run", "quickstart", "--yes"), 0, "the undisturbed run")
-        wanted = content(undisturbed)
-        events = journal(undisturbed)
+    with throw_away_folder() as folder:
+        template = QuickstartBench(pathlib.Path(folder)).make(one_by_one=False)
+        template.hit()
+        with template.copy() as undisturbed:
+            expect(undisturbed("run", "quickstart", "--yes"), 0, "the undisturbed run")
+            wanted = content(undisturbed.folder)
+            events = journal(undisturbed)
         if wanted["integrity"] != "ok" or len(events) < 10:
             raise AssertionError(f"the undisturbed run is odd: {wanted}, {len(events)} events")
         faults = [f"kill:{when}-event={event['seq']}" for event in events for when in ("before", "after")]
@@ -120,13 +80,10 @@ def main():
             for fault, future in [(fault, pool.submit(one_round, template, fault, wanted)) for fault in faults]:
                 try:
                     print(future.result())
-                except (AssertionError, sqlite3.Error, subprocess.TimeoutExpired, OSError) as problem:
+                except (AssertionError, sqlite3.Error, OSError) as problem:
                     failures += 1
                     print(f"FAILED: {fault}: {problem}")
         print(f"{len(faults) - failures} of {len(faults)} kills ended recovered")
-    finally:
-        shutil.rmtree(template, ignore_errors=True)
-        shutil.rmtree(undisturbed, ignore_errors=True)
     return 1 if failures else 0
 
 

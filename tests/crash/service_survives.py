@@ -102,7 +102,9 @@ if shutil.which("strace") is None:
 with throw_away_folder() as folder:
     site = bench(folder)
     pid_file = folder / "app.pid"
-    # the name of the pid file is made durable by a sync of its folder: then the gate is still closed
+    # the name of the pid file is made durable by a sync of its folder: then the gate is still closed. The folder of the runs, whose name is made
+    # durable in the same way, is there before.
+    (folder / "state").mkdir()
     trace = folder / "trace"
     tracer = subprocess.Popen(
         ["strace", "-f", "-qq", "-o", str(trace), "-P", str(folder), "-e", "trace=fsync", "-e", "inject=fsync:signal=KILL:when=1",

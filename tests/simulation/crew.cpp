@@ -40,33 +40,53 @@ class Blind final : public Observer {
 };
 
 // Keeps what is durable; a kill may fall before the write, between write and sync (some prefix survives), and after the
-// sync.
+// sync. A full disk is met when writing and when syncing.
 class FakeJournal final : public Journal {
   public:
     FakeJournal(const Schedule& schedule, Dice& dice) : schedule_(schedule), dice_(dice) {}
 
     void append(std::span<const Event> events) override {
         if (dice_.chance(schedule_.kills)) throw Killed{};
-        if (dice_.chance(schedule_.kills)) {
-            for (const Event& event : events.first(dice_.below(events.size() + 1)))
-                keep(event);
-            throw Killed{};
-        }
         if (dice_.chance(schedule_.failures / 20)) throw Error(ErrorCode::disk_full, "no space left for the journal");
-        for (const Event& event : events) {
+        written_.insert(written_.end(), events.begin(), events.end());
+        maybe_die();
+    }
+
+    void sync() override {
+        maybe_die();
+        if (dice_.chance(schedule_.failures / 20)) throw Error(ErrorCode::disk_full, "no space left for the journal");
+        for (const Event& event : written_) {
             const bool forget =
                 schedule_.sabotage == Sabotage::journal_forgets && std::holds_alternative<AttemptStarted>(event.body);
             if (!forget) keep(event);
         }
+        written_.clear();
         if (dice_.chance(schedule_.kills)) throw Killed{};
     }
+
+    std::string head() const override { return {}; }
+
+    // What was not synced is lost from some record on.
+    [[noreturn]] void die() {
+        const std::size_t surviving = dice_.below(written_.size() + 1);
+        for (std::size_t i = 0; i < surviving; ++i)
+            keep(written_[i]);
+        throw Killed{};
+    }
+
+    void forget_unsynced() { written_.clear(); }
 
     std::vector<Event> durable;
 
   private:
     const Schedule& schedule_;
     Dice& dice_;
+    std::vector<Event> written_;
     bool trace_ = std::getenv("LIFEBOAT_SIM_TRACE") != nullptr;
+
+    void maybe_die() {
+        if (dice_.chance(schedule_.kills)) die();
+    }
 
     void keep(const Event& event) {
         durable.push_back(event);
@@ -106,7 +126,7 @@ class FakeCrew final : public Crew {
         for (;;) {
             if (dice_.chance(schedule_.kills)) {
                 leave_orphans();
-                throw Killed{};
+                journal_.die();
             }
             if (dice_.chance(schedule_.interrupts)) return {Interrupted{}};
             if (jobs_.empty()) {
@@ -343,6 +363,7 @@ Result run_schedule(const Schedule& schedule) {
     Result result;
     std::vector<PersonDecided> decisions;
     for (;;) {
+        journal.forget_unsynced();
         if (++result.lives > 400) throw Violation{"the run never ends"};
         FakeCrew crew(schedule, plan, dice, clock, world, journal);
         const RunPorts ports{.journal = journal,
@@ -356,9 +377,8 @@ Result run_schedule(const Schedule& schedule) {
                         .runner = {.host = "h", .pid = result.lives},
                         .incident_start = clock.now(),
                         .decisions = decisions};
-        const std::vector<Event> past = journal.durable;
         try {
-            result.state = execute(plan, past, opening, ports);
+            result.state = execute(plan, replay(plan, journal.durable), opening, ports);
         } catch (const Killed&) {
             result.killed = true;
             decisions.clear();

@@ -53,7 +53,7 @@ TEST_CASE("R6 a program sees its declared variables, the run's, and nothing of o
         expected.insert(name + "=" + value);
     expected.insert({"PLAIN=yes", "PORT=80", "TOKEN=t0ps3cret", "URL=https://t0ps3cret", "LIFEBOAT_RUN=run-1",
                      "LIFEBOAT_STEP=step", "LIFEBOAT_DRILL=0", "LIFEBOAT_IDEMPOTENCY_KEY=run-1/step",
-                     "LIFEBOAT_OUTPUTS=" + (here.run_folder() / "steps/step/outputs.json").string()});
+                     "LIFEBOAT_OUTPUTS=" + (here.run_folder() / "steps/step.outputs.json").string()});
     CHECK(std::set<std::string>(here.log.begin(), here.log.end()) == expected);
 }
 

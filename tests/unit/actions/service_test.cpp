@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "unit/actions/deed_world.h"
+#include "world/machine.h"
 
 using namespace lifeboat;
 using namespace lifeboat::test;
@@ -193,10 +194,7 @@ TEST_CASE("a service is known by host and pid file, and its program is looked fo
     CHECK(identity.resource == "app");
     CHECK(identity.declared.starts_with("command "));
     CHECK(identity.declared.ends_with(":/run/app.pid"));
-    if (std::filesystem::exists("/etc/machine-id")) {
-        CHECK(identity.measured ==
-              "command on machine " + read_text("/etc/machine-id").substr(0, 32) + ": /run/app.pid");
-    }
+    CHECK(identity.measured == "command on machine " + machine_id() + ": /run/app.pid");
 
     Context context = here.context(here.start, app);
     const Survey survey = here.start.survey(context);

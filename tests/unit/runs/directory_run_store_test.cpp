@@ -112,6 +112,29 @@ TEST_CASE("R13 a torn tail is said, and cut when the run is opened again") {
     CHECK(sample::content(path) == good);
 }
 
+TEST_CASE("R35 a plan that was approved is good for one run, unless that never began") {
+    const sample::Folder folder;
+    const sample::HandClock clock;
+    DirectoryRunStore store{folder.path, clock};
+    const std::string id = store.create(sample::plan(), clock.now(), PlanUse::once);
+    try {
+        store.create(sample::plan(), clock.now(), PlanUse::once);
+        FAIL("the plan was used twice");
+    } catch (const Error& error) {
+        CHECK(error.code == ErrorCode::stale_plan);
+        CHECK(error.message == "the plan was used already, by run '" + id + "'");
+    }
+    CHECK(store.list().size() == 1);
+    CHECK(std::distance(std::filesystem::directory_iterator(folder.path / "runs"), {}) == 1);
+    Plan other = sample::plan();
+    other.draft.runbook = "other";
+    other.digest = digest_of(other);
+    store.create(other, clock.now(), PlanUse::once);
+    store.create(sample::plan(), clock.now());  // what nobody approved may run as often as it likes
+    store.discard(id);
+    store.create(sample::plan(), clock.now(), PlanUse::once);
+}
+
 TEST_CASE("a run has one runner at a time, and the second one is told who it is") {
     const sample::Folder folder;
     const sample::HandClock clock;
@@ -174,7 +197,7 @@ TEST_CASE("a long name of a runbook fits into the names of files") {
     plan.digest = digest_of(plan);
     const std::string id = store.create(plan, clock.now());
     CHECK(store.read(id).plan.draft.runbook == plan.draft.runbook);
-    CHECK(store.workspace(id, "fetch") == store.folder(id) / "steps" / "fetch");
+    CHECK(store.workspace(id, "fetch").path() == store.folder(id) / "steps" / "fetch");
     const auto held = store.lock_targets(id, {{.resource = "a", .declared = "a"}}, sample::runner());
     store.open_journal(id)->append(sample::first_events(2));
     CHECK_FALSE(store.list()[0].ended);
@@ -211,8 +234,8 @@ TEST_CASE("a step's workspace stays inside the run, whatever the step is called"
     const sample::HandClock clock;
     DirectoryRunStore store{folder.path, clock};
     const std::string id = store.create(sample::plan(), clock.now());
-    CHECK(store.workspace(id, "fetch") == store.folder(id) / "steps" / "fetch");
+    CHECK(store.workspace(id, "fetch").path() == store.folder(id) / "steps" / "fetch");
     CHECK(std::filesystem::is_directory(store.folder(id) / "steps" / "fetch"));
-    CHECK(store.workspace(id, "..") == store.folder(id) / "steps" / "-..");
+    CHECK(store.workspace(id, "..").path() == store.folder(id) / "steps" / "-..");
     CHECK(store.log_file(id, "a/b") == store.folder(id) / "logs" / "a-b.log");
 }
