@@ -71,6 +71,8 @@ Json plain_schema(const ParameterSpec& spec, bool expressions) {
             return text_with_pattern("^([0-9.]+(w|d|h|ms|m|us|s))+$|^P");
         case ValueType::size:
             return text_with_pattern("^[0-9.]+ *([KMGTPE]i?)?B$");
+        case ValueType::rate:
+            return text_with_pattern("^[0-9.]+ *([KMGTPE]i?)?B/s$");
         case ValueType::timestamp:
             return text_with_pattern("^([0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]|now$)");
         case ValueType::path:
