@@ -2,6 +2,7 @@
 // the site's backup set to the stores, limits and work that the room `backup` wants.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -17,11 +18,14 @@ std::unique_ptr<Action> backup_select(const ActionWorld& world);
 std::unique_ptr<Action> backup_fetch(const ActionWorld& world);
 std::unique_ptr<Action> backup_verify(const ActionWorld& world);
 
-// Throws Error{unsupported} for a type of store that this version cannot open, Error{refused} outside of a drill's
-// sandbox.
-std::shared_ptr<Store> open_store(const ActionWorld& world, const ResolvedResource& resource);
+// A store that tries again, and keeps to its rate; what it tries again is said to `log`, which may be empty. Throws
+// Error{refused} outside of a drill's sandbox, Error{invalid_file} for fields that cannot be, and what its secrets
+// throw.
+std::shared_ptr<Store> open_store(const ActionWorld& world, const ResolvedResource& resource,
+                                  const std::function<void(std::string_view line)>& log = {});
 // The set's stores in its order; `only` picks some of them by name (empty: all).
-Stores open_stores(const ActionWorld& world, const BackupSet& set, const std::vector<std::string>& only = {});
+Stores open_stores(const ActionWorld& world, const BackupSet& set, const std::vector<std::string>& only = {},
+                   const std::function<void(std::string_view line)>& log = {});
 
 const BackupSet& backup_set(const ActionWorld& world, const Context& context);
 // Refers to `context`, which must outlive it.

@@ -44,7 +44,7 @@ std::vector<ResourceSpec> notify_resources();    // webhook
 std::vector<ResourceSpec> files_resources();     // files (a directory or one file)
 std::vector<ResourceSpec> sqlite_resources();    // sqlite
 std::vector<ResourceSpec> postgres_resources();  // postgres
-std::vector<ResourceSpec> store_resources();     // local
+std::vector<ResourceSpec> store_resources();     // local, s3, sftp, webdav, http, azure, gcs
 
 // The whole set. `identify` and `end_orphans` ask the family of the resource's type.
 std::unique_ptr<Actions> all_actions(const ActionWorld& world);
