@@ -67,7 +67,8 @@ class Fields {
 constexpr std::string_view hexadecimal = "0123456789abcdef";
 
 ComponentKind kind_named(const Fields& fields, const std::string& name) {
-    for (const ComponentKind kind : {ComponentKind::postgres, ComponentKind::sqlite, ComponentKind::files})
+    for (const ComponentKind kind :
+         {ComponentKind::postgres, ComponentKind::sqlite, ComponentKind::redis, ComponentKind::files})
         if (to_text(kind) == name) return kind;
     throw fields.damaged("'" + printable(name) + "' is no kind of component");
 }
@@ -128,6 +129,8 @@ std::string_view to_text(ComponentKind kind) {
             return "postgres";
         case ComponentKind::sqlite:
             return "sqlite";
+        case ComponentKind::redis:
+            return "redis";
         case ComponentKind::files:
             return "files";
     }

@@ -19,7 +19,7 @@ namespace lifeboat {
 
 inline constexpr std::string_view manifest_format = "manifest/v1";
 
-enum class ComponentKind { postgres, sqlite, files };
+enum class ComponentKind { postgres, sqlite, redis, files };
 std::string_view to_text(ComponentKind kind);
 
 struct ManifestObject {
@@ -32,7 +32,7 @@ struct ManifestObject {
 struct ManifestComponent {
     std::string name;  // of the resource; the folder of its objects
     ComponentKind kind = ComponentKind::files;
-    std::string format;         // postgres: custom, directory, tar, plain; sqlite: database; files: tar
+    std::string format;         // postgres: custom, directory, tar, plain; sqlite: database; redis: rdb; files: tar
     Timestamp consistent_at{};  // nothing written before that instant is missing
     std::vector<ManifestObject> objects;
     Json facts =
