@@ -1,14 +1,11 @@
 #include "backup/readable.h"
 
 #include <algorithm>
-#include <array>
 #include <fstream>
-#include <vector>
 
 #include "base/error.h"
 #include "base/text.h"
 #include "world/archive.h"
-#include "world/gunzip.h"
 #include "world/postgres_programs.h"
 #include "world/redis_programs.h"
 #include "world/sqlite.h"
@@ -52,56 +49,17 @@ void require_restorable(const ManifestComponent& component, const std::filesyste
         throw Error{ErrorCode::incomplete, "pg_restore ended early while reading the dump of '" + component.name + "'"};
 }
 
-// Reads what gzip packed to its end; its last bytes.
-std::string tail_of_gzipped(const std::filesystem::path& path, std::size_t tail, ByteProgress& progress,
-                            const WorkControl& control) {
-    const ByteSource source = gunzipped(read_from(path));
-    std::vector<std::byte> buffer(std::size_t{1} << 18);
-    std::string text;
-    while (const std::size_t length = source(buffer)) {
-        text.append(reinterpret_cast<const char*>(buffer.data()), length);
-        if (text.size() > tail) text.erase(0, text.size() - tail);
-        control.check();
-        progress.add(length);
-    }
-    return text;
-}
-
-std::string tail_of(const std::filesystem::path& path, std::size_t tail) {
+void require_trailer(const ManifestComponent& component, const std::filesystem::path& path) {
     std::ifstream file(path, std::ios::binary | std::ios::ate);
     const auto size = static_cast<std::streamoff>(file.tellg());
-    const auto most = static_cast<std::streamoff>(tail);
-    std::string text(static_cast<std::size_t>(std::min(size, most)), '\0');
-    file.seekg(std::max<std::streamoff>(0, size - most));
+    constexpr std::streamoff tail = 4096;
+    std::string text(static_cast<std::size_t>(std::min(size, tail)), '\0');
+    file.seekg(std::max<std::streamoff>(0, size - tail));
     file.read(text.data(), static_cast<std::streamsize>(text.size()));
     if (!file) throw Error{ErrorCode::io_failed, "cannot read '" + path.string() + "'"};
-    return text;
-}
-
-void require_trailer(const ManifestComponent& component, const std::filesystem::path& path, const BackupWork& work) {
-    constexpr std::size_t tail = 4096;
-    ByteProgress progress(work, "reading the dump of '" + component.name + "' through", std::nullopt);
-    const std::string text =
-        looks_gzipped(path) ? tail_of_gzipped(path, tail, progress, work.control) : tail_of(path, tail);
     if (text.find("\n" + std::string(dump_trailer)) == std::string::npos)
         throw Error{ErrorCode::incomplete, "the plain dump of '" + component.name + "' does not end as one: '" +
                                                std::string(dump_trailer) + "' is missing"};
-}
-
-// For a dump whose name does not tell its format.
-bool looks_like_pg_archive(const std::filesystem::path& path) {
-    std::array<char, 5> head{};
-    std::ifstream file(path, std::ios::binary);
-    if (file.read(head.data(), head.size()) && std::string_view(head.data(), head.size()) == "PGDMP") return true;
-    return looks_like_tar(path);
-}
-
-void require_dump(const ManifestComponent& component, const std::filesystem::path& path, const BackupWork& work) {
-    const bool plain = component.format == "plain" || (component.format == "any" && !looks_like_pg_archive(path));
-    if (plain)
-        require_trailer(component, path, work);
-    else
-        require_restorable(component, path, work);
 }
 
 void require_sound(const ManifestComponent& component, const std::filesystem::path& path, const BackupWork& work) {
@@ -127,28 +85,7 @@ void require_whole_tar(const ManifestComponent& component, const std::filesystem
     ByteProgress progress(work, "reading the archive of '" + component.name + "' through", std::nullopt);
     WorkControl control = work.control;
     control.moved = [&](std::uint64_t bytes) { progress.add(bytes); };
-    ExtractOptions options;
-    // what another tool packed is not made here: whoever extracts it decides about its links
-    options.links_may_lead_out = !component.objects.front().stored_as.empty();
-    if (looks_gzipped(path))
-        list_tar(gunzipped(read_from(path)), options, control);
-    else
-        list_tar(path, options, control);
-}
-
-void require_whole_json(const ManifestComponent& component, const std::filesystem::path& path) {
-    std::ifstream file(path, std::ios::binary);
-    if (!Json::accept(file))
-        throw Error{ErrorCode::corrupt,
-                    "the export of '" + component.name + "' is no JSON from its beginning to its end"};
-}
-
-void require_files(const ManifestComponent& component, const std::filesystem::path& path, const BackupWork& work) {
-    if (component.format == "directory") return;  // plain files have no format of their own
-    if (component.format == "json")
-        require_whole_json(component, path);
-    else
-        require_whole_tar(component, path, work);
+    list_tar(path, {}, control);
 }
 
 }  // namespace
@@ -156,7 +93,10 @@ void require_files(const ManifestComponent& component, const std::filesystem::pa
 void require_readable(const ManifestComponent& component, const std::filesystem::path& path, const BackupWork& work) {
     switch (component.kind) {
         case ComponentKind::postgres:
-            require_dump(component, path, work);
+            if (component.format == "plain")
+                require_trailer(component, path);
+            else
+                require_restorable(component, path, work);
             return;
         case ComponentKind::sqlite:
             require_sound(component, path, work);
@@ -165,16 +105,13 @@ void require_readable(const ManifestComponent& component, const std::filesystem:
             require_loadable(component, path, work);
             return;
         case ComponentKind::files:
-            require_files(component, path, work);
-            return;
-        case ComponentKind::archive:
             require_whole_tar(component, path, work);
             return;
     }
 }
 
 std::filesystem::path path_of(const ManifestComponent& component, const std::filesystem::path& folder) {
-    if (component.format == "directory") return folder / component.name;
+    if (component.kind == ComponentKind::postgres && component.format == "directory") return folder / component.name;
     return folder / component.objects.front().key;
 }
 
