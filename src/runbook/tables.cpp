@@ -208,9 +208,31 @@ SiteTables site_tables() {
                     {typed("state", ValueType::path, "The directory that runs are kept in.")},
                     {typed("drill", ValueType::map, "Written by a drill into the site of its sandbox."), "drill_mark"}},
                    {"schedules", "retention", "fleet", "policies", "include", "runs"}};
+    tables.foreign = {
+        "a foreign pattern",
+        {{required(text("pattern",
+                        "How the keys in the store are built, with <time>, <id>, <*> for any text within a part of the "
+                        "path, and <**> at the end for the rest of it."))},
+         {with_default(text("time",
+                            "How <time> is written: %Y %m %d %H %M %S and text between them, or `iso` for every usual "
+                            "spelling of 2026-02-01T02:00:00Z."),
+                       "iso")},
+         {with_default(text("zone", "The zone of times that state none: `UTC`, or an offset such as `+02:00`."),
+                       "UTC")},
+         {required(choice("kind", {"postgres", "sqlite", "redis", "files", "archive", "json"},
+                          "What it is: a dump in any format, a database file, a snapshot, a tar archive or (with <**>) "
+                          "a folder of files, a tar archive of several of these, an export."))},
+         {text("name", "What it is called in a backup; patterns of one name are alternatives. Without it, the kind.")},
+         {with_default(typed("optional", ValueType::boolean, "A backup may be without it."), false)}}};
+    ParameterSpec foreign =
+        typed("foreign", ValueType::any,
+              "How the names of backups that another tool makes are read: one pattern, or a list of them.");
+    for (const Field& field : tables.foreign.fields)
+        foreign.fields.push_back(field.spec);
     tables.backup_set = {
         "a backup set",
-        {{required(names_of("", "of", "Resources whose content it holds."))},
+        {{names_of("", "of", "Resources whose content it holds.")},
+         {foreign, "foreign"},
          {required(names_of("store", "to", "Stores that it is kept in, in the order in which they are asked."))},
          {choice("format", {"custom", "directory", "tar", "plain"}, "How PostgreSQL databases are dumped.")},
          {record("encrypt", "How what is stored is encrypted.", {key}), "encrypt"},
