@@ -5,6 +5,7 @@
 #include "actions/backup_family.h"
 #include "actions/files_family.h"
 #include "actions/postgres_connection.h"
+#include "actions/redis.h"
 #include "backup/creation.h"
 #include "base/error.h"
 #include "base/text.h"
@@ -19,7 +20,7 @@ ActionSpec declare() {
     spec.summary = "Make a new backup of a set in its stores";
     spec.doc =
         "Dumps every resource of the set (PostgreSQL by pg_dump from one snapshot, SQLite by its backup interface, "
-        "files as tar) and "
+        "Redis by a snapshot as its replicas get it, files as tar) and "
         "writes the result to every store, the manifest last. A store that fails does not stop the others: it is named "
         "in the outputs. "
         "Fails when no store took the backup. Undo removes what this deed wrote and nothing else.";
@@ -163,6 +164,12 @@ class Create final : public Action {
                         .target = postgres_target(world_, resource, context.run_id),
                         .connect = [this, resource, &context] { return connect_postgres(world_, resource, context); },
                         .format = format}};
+        }
+        if (resource.type == "redis") {
+            return {.name = name,
+                    .from = RedisSource{[this, resource, run_id = context.run_id](const WorkControl& control) {
+                        return RedisConnection(redis_target(world_, resource, run_id), control);
+                    }}};
         }
         if (resource.type != "sqlite" && resource.type != "files")
             throw Error{ErrorCode::unsupported, "resource '" + name + "' of backup set '" + set.name +
