@@ -240,6 +240,7 @@ Json backup_json(const BackupSet& set) {
     put(object, "max_age", set.max_age);
     for (const ForeignPattern& each : set.foreign)
         object["foreign"].push_back(foreign_json(each));
+    if (!set.checks.empty()) object["checks"] = set.checks;
     return object;
 }
 
@@ -252,7 +253,8 @@ BackupSet backup_from(const std::string& name, const Json& object) {
             .retain = object.at("retain"),
             .max_age = duration_at(object, "max_age"),
             .span = span_from(object.at("span")),
-            .foreign = foreign_from(object.value("foreign", Json::array()))};
+            .foreign = foreign_from(object.value("foreign", Json::array())),
+            .checks = object.value("checks", Json::array())};
 }
 
 Json secret_json(const SecretOrigin& origin) {

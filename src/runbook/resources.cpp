@@ -136,7 +136,28 @@ BackupSet ResourceReader::read_backup(const Entry& entry, const Path& path, cons
     read_encryption(set, fields);
     read_retention(set, fields);
     read_foreign(set, fields, tables.foreign);
+    read_checks(set, fields);
     return set;
+}
+
+void ResourceReader::read_checks(BackupSet& set, const Fields& fields) {
+    const Json checks = fields.value("checks");
+    if (!checks.is_array()) return;
+    set.checks = checks;
+    const Node& node = *fields.node("checks");
+    const Path path = fields.at("checks");
+    if (node.items.empty())
+        check_.wrong(node, path, "'checks' is empty", "Leave the key out: nothing is checked then.");
+    std::vector<std::string> names = set.of;
+    for (const ForeignPattern& pattern : set.foreign)
+        names.push_back(pattern.component);
+    for (std::size_t i = 0; i < node.items.size(); ++i) {
+        const Path item{.parent = &path, .key = {}, .index = i};
+        const Node* on = node.items[i].at("on");
+        if (on != nullptr && std::find(names.begin(), names.end(), on->text) == names.end())
+            check_.wrong(*on, {.parent = &item, .key = "on"},
+                         "'" + on->text + "' is not in this backup set" + did_you_mean(on->text, names));
+    }
 }
 
 void ResourceReader::read_foreign(BackupSet& set, const Fields& fields, const Table& table) {

@@ -229,6 +229,12 @@ SiteTables site_tables() {
               "How the names of backups that another tool makes are read: one pattern, or a list of them.");
     for (const Field& field : tables.foreign.fields)
         foreign.fields.push_back(field.spec);
+    ParameterSpec checks = typed("checks", ValueType::list, "What has to hold in a restored copy of it.");
+    checks.fields = {required(text("on", "The resource of the set that is asked.")),
+                     required(text("name", "What is checked, for people.")),
+                     required(text("query", "One query that returns rows; of a Redis server a command that reads.")),
+                     required(typed("expect", ValueType::expression,
+                                    "True when all is well: of 'value', 'row' and 'rows', as in sql.check."))};
     tables.backup_set = {
         "a backup set",
         {{names_of("", "of", "Resources whose content it holds.")},
@@ -243,7 +249,8 @@ SiteTables site_tables() {
                   typed("yearly", ValueType::integer, "The newest of each of that many years."),
                   typed("last", ValueType::integer, "That many of the newest ones."),
                   typed("within", ValueType::duration, "All that are not older.")})},
-         {typed("max_age", ValueType::duration, "A newest backup that is older is a finding.")}},
+         {typed("max_age", ValueType::duration, "A newest backup that is older is a finding.")},
+         {checks}},
         {"schedule", "sign", "verify", "pattern", "compress"}};
     tables.secret = {"a secret",
                      {{text("env", "The environment variable that holds it.")},
