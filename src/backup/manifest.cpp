@@ -67,8 +67,8 @@ class Fields {
 constexpr std::string_view hexadecimal = "0123456789abcdef";
 
 ComponentKind kind_named(const Fields& fields, const std::string& name) {
-    for (const ComponentKind kind :
-         {ComponentKind::postgres, ComponentKind::sqlite, ComponentKind::redis, ComponentKind::files})
+    for (const ComponentKind kind : {ComponentKind::postgres, ComponentKind::sqlite, ComponentKind::redis,
+                                     ComponentKind::files, ComponentKind::archive})
         if (to_text(kind) == name) return kind;
     throw fields.damaged("'" + printable(name) + "' is no kind of component");
 }
@@ -133,6 +133,8 @@ std::string_view to_text(ComponentKind kind) {
             return "redis";
         case ComponentKind::files:
             return "files";
+        case ComponentKind::archive:
+            return "archive";
     }
     return {};
 }
@@ -156,6 +158,10 @@ const ManifestComponent* Manifest::component(std::string_view name) const {
     for (const ManifestComponent& component : components)
         if (component.name == name) return &component;
     return nullptr;
+}
+
+std::string stored_key(const Manifest& manifest, const ManifestObject& object) {
+    return object.stored_as.empty() ? object_key(manifest.set, manifest.id, object.key) : object.stored_as;
 }
 
 Json to_json(const Manifest& manifest) {

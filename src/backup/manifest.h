@@ -19,13 +19,14 @@ namespace lifeboat {
 
 inline constexpr std::string_view manifest_format = "manifest/v1";
 
-enum class ComponentKind { postgres, sqlite, redis, files };
+enum class ComponentKind { postgres, sqlite, redis, files, archive };
 std::string_view to_text(ComponentKind kind);
 
 struct ManifestObject {
-    std::string key;     // below the backup's folder: "shop/shop.dump"
-    Bytes size;          // of the stored bytes
-    std::string sha256;  // of the stored bytes, lower-case hexadecimal
+    std::string key;             // below the backup's folder: "shop/shop.dump"
+    Bytes size;                  // of the stored bytes
+    std::string sha256;          // of the stored bytes, lower-case hexadecimal; empty: not stated by who made it
+    std::string stored_as = {};  // its whole key where another tool chose it; empty: below the backup's folder
     bool operator==(const ManifestObject&) const = default;
 };
 
@@ -47,12 +48,16 @@ struct Manifest {
     Timestamp consistent_at{};  // the oldest of its components'
     std::string made_by;        // "lifeboat 0.1.0"
     std::vector<ManifestComponent> components;
+    bool time_known = true;  // false where a foreign backup's name states none: `consistent_at` means nothing then
     bool operator==(const Manifest&) const = default;
 
     Bytes size() const;
     std::size_t objects() const;
     const ManifestComponent* component(std::string_view name) const;
 };
+
+// Where an object lies in a store.
+std::string stored_key(const Manifest& manifest, const ManifestObject& object);
 
 Json to_json(const Manifest& manifest);
 // The very bytes of manifest.json; their SHA-256 is the backup's identity in plans.
