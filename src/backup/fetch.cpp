@@ -116,8 +116,14 @@ class Fetch {
         std::string text;
         Manifest manifest;
         try {
-            text = read_manifest_text(*store, request_.set, candidate, control_);
-            manifest = parse_manifest(text, "backup '" + candidate.id + "'");
+            if (request_.foreign) {
+                ForeignBackup backup = read_chosen(*store, candidate);
+                text = std::move(backup.listing);
+                manifest = std::move(*backup.manifest);
+            } else {
+                text = read_manifest_text(*store, request_.set, candidate, control_);
+                manifest = parse_manifest(text, "backup '" + candidate.id + "'");
+            }
             if (manifest.id != candidate.id || manifest.set != request_.set)
                 throw Error{ErrorCode::corrupt,
                             "the manifest belongs to backup '" + manifest.id + "' of set '" + manifest.set + "'"};
@@ -129,11 +135,35 @@ class Fetch {
 
         Fetched fetched{.from = candidate, .manifest = manifest, .folder = folder};
         fetch_objects(*store, manifest, folder, fetched.kept);
+        if (request_.foreign) require_unchanged(*store, candidate);
         for (const ManifestComponent& component : manifest.components)
             fetched.components[component.name] = path_of(component, folder);
         if (request_.level >= Level::readable) require_all_readable(manifest, folder);
         fetched.refused = refused_;
         return fetched;
+    }
+
+    // What another tool made, as it was when it was chosen.
+    ForeignBackup read_chosen(Store& store, const FetchCandidate& candidate) const {
+        ForeignBackup backup = read_foreign(store, request_.set, *request_.foreign, candidate.id, control_);
+        const std::string found = sha256_hex(backup.listing);
+        if (found != candidate.manifest_sha256)
+            throw store_error(ErrorCode::corrupt, store.name(), {},
+                              "backup '" + candidate.id +
+                                  "' is another one than was chosen: the SHA-256 of its listing "
+                                  "is " +
+                                  found + " instead of " + candidate.manifest_sha256);
+        return backup;
+    }
+
+    // No digest tells whether objects of two versions were mixed: the listing afterwards does.
+    void require_unchanged(Store& store, const FetchCandidate& candidate) const {
+        try {
+            read_chosen(store, candidate);
+        } catch (const Error& error) {
+            if (!is_about_the_source(error.code)) throw;
+            throw SourceTrouble{error};
+        }
     }
 
     // Only objects of this very manifest may lie there.
@@ -179,8 +209,7 @@ class Fetch {
         const std::filesystem::path part = part_of(manifest.id);
         for (const ManifestObject* object : missing) {
             progress.rename("fetching '" + object->key + "' from '" + store.name() + "'");
-            fetch_object(store, object_key(request_.set, manifest.id, object->key), *object, folder / object->key, part,
-                         progress, control_);
+            fetch_object(store, stored_key(manifest, *object), *object, folder / object->key, part, progress, control_);
         }
     }
 

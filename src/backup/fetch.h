@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,8 +35,9 @@ struct FetchRequest {
     std::string set;
     std::vector<FetchCandidate> candidates;  // in the order to be tried
     Stores stores;
-    std::filesystem::path folder;   // a backup goes to <folder>/<id>/, its manifest too
-    Level level = Level::readable;  // checksummed or readable
+    std::optional<ForeignLayout> foreign = std::nullopt;  // of a set that other tools fill
+    std::filesystem::path folder;                         // a backup goes to <folder>/<id>/, its manifest too
+    Level level = Level::readable;                        // checksummed or readable
     std::function<void(const std::vector<FetchRefusal>& so_far)> refused = [](const auto&) {};
 };
 
