@@ -1,3 +1,4 @@
+#include "actions/backup_catalogue.h"
 #include "actions/backup_family.h"
 #include "base/error.h"
 #include "base/text.h"
@@ -63,7 +64,7 @@ Candidate to_candidate(const CatalogueEntry& entry, const std::string& refused) 
     Candidate candidate{
         .id = entry.id, .manifest_sha256 = entry.manifest_sha256, .store = entry.store, .refused = refused};
     if (entry.manifest) {
-        candidate.consistent_at = entry.manifest->consistent_at;
+        if (entry.manifest->time_known) candidate.consistent_at = entry.manifest->consistent_at;
         candidate.size = entry.manifest->size();
         candidate.verified = entry.verified.damaged ? "damaged" : std::string(to_text(entry.verified.level));
     }
@@ -92,8 +93,8 @@ Error no_candidate(const BackupSet& set, const Selection& selection, const Catal
     }
     const bool none = refused == 0 && catalogue.troubles.empty();
     Error error{ErrorCode::no_candidate, std::move(message),
-                none ? "'lifeboat backup create " + set.name + "' makes one."
-                     : "'lifeboat backup list " + set.name + "' shows every backup."};
+                none && set.foreign.empty() ? "'lifeboat backup create " + set.name + "' makes one."
+                                            : "'lifeboat backup list " + set.name + "' shows every backup."};
     error.details = Json{{"refused", refused_json(selection, catalogue)}};
     return error;
 }
@@ -102,6 +103,11 @@ namespace {
 
 Finding age_finding(const BackupSet& set, const CatalogueEntry& newest, const Context& context) {
     Finding finding{.subject = "age of the newest backup of '" + set.name + "'"};
+    if (!newest.manifest->time_known) {
+        finding.kind = FindingKind::unknown;
+        finding.message = "the name of '" + newest.id + "' does not state the time of its data";
+        return finding;
+    }
     const Duration age = elapsed(newest.manifest->consistent_at, context.clock->now());
     finding.message = "its data is " + to_human(age) + " old";
     if (set.max_age && age > *set.max_age) {
@@ -125,7 +131,7 @@ Survey survey_choice(const ActionWorld& world, const Context& context, Selection
         return survey;
     }
     WorkControl control{.stop = context.stop, .deadline = context.deadline};
-    const Catalogue catalogue = read_catalogue(set.name, open_stores(world, set), control);
+    const Catalogue catalogue = catalogue_of(set, open_stores(world, set), control);
     selection = select_backups(catalogue.entries, limits_of(context));
     for (const CatalogueEntry& entry : selection.eligible)
         survey.candidates.push_back(to_candidate(entry));

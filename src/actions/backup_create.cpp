@@ -2,6 +2,7 @@
 #include <cstdio>
 #include <random>
 
+#include "actions/backup_catalogue.h"
 #include "actions/backup_family.h"
 #include "actions/files_family.h"
 #include "actions/postgres_connection.h"
@@ -82,6 +83,7 @@ class Create final : public Action {
         Survey survey;
         const BackupSet& set = backup_set(world_, context);
         try {
+            refuse_foreign(set);
             refuse_encryption(set);
             for (const std::string& name : set.of)
                 source_of(set, name, context);
@@ -97,6 +99,7 @@ class Create final : public Action {
 
     Intent prepare(Context& context) const override {
         const BackupSet& set = backup_set(world_, context);
+        refuse_foreign(set);
         refuse_encryption(set);
         const Stores stores = open_stores(world_, set, stores_wanted(context));
         const Timestamp now = context.clock->now();

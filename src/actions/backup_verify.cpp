@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "actions/backup_catalogue.h"
 #include "actions/backup_family.h"
 #include "backup/verification.h"
 #include "base/error.h"
@@ -62,7 +63,7 @@ class Verify final : public Action {
         if (!wanted)
             throw Error{ErrorCode::invalid_file, "'" + printable(level_name) + "' is no level of verification"};
         const Stores stores = open_stores(world_, set);
-        const Catalogue catalogue = read_catalogue(set.name, stores, work.control);
+        const Catalogue catalogue = catalogue_of(set, stores, work.control);
         const std::string id = wanted_id(set, catalogue, text_argument(context, "id"));
 
         Level reached = *wanted;
