@@ -153,6 +153,34 @@ TEST_CASE("a restored copy that has not what its manifest says is found out, tab
     CHECK(fs::is_empty(here.workspace.path()));
 }
 
+TEST_CASE("a snapshot that no Redis server loads, or that holds fewer keys than it should, is found out") {
+    if (const std::string missing = TestServer::missing("redis.sh"); !missing.empty()) {
+        WARN("SKIPPED: not installed: " + missing);
+        return;
+    }
+    Harbour harbour;
+    harbour.add("cache", "redis", {{"host", "127.0.0.1"}});
+    harbour.set_of({"cache"});
+    Manifest manifest{.id = "2026-02-01T02-00-00Z", .set = "all"};
+    manifest.components.push_back(
+        {.name = "cache", .kind = ComponentKind::redis, .format = "rdb", .facts = {{"snapshot_keys", 7}}});
+    const fs::path snapshot = harbour.folder / "a \"quoted\" place/cache.rdb";
+    const auto found_in = [&](const std::string& bytes) {
+        write_text(snapshot, bytes);
+        const Context here = harbour.context(Json::object());
+        const Verification found = restore_and_ask(*harbour.world, harbour.sets.at("all"), manifest,
+                                                   {{"cache", snapshot}}, Level::restored, here);
+        CHECK(found.level == Level::readable);
+        REQUIRE(found.problems.size() == 1);
+        return found.problems[0].why;
+    };
+    CHECK_THAT(
+        found_in("REDIS0010 and no more"),
+        Catch::Matchers::StartsWith("it cannot be restored: a Redis server does not load the snapshot 'cache.rdb': "));
+    const std::string empty = std::string("REDIS0010\xFF") + std::string(8, '\0');
+    CHECK(found_in(empty) == "there are 0 keys after a restore, the snapshot had 7");
+}
+
 TEST_CASE("a PostgreSQL dump is restored into a throw-away cluster, counted and asked, in every format") {
     const std::string format = GENERATE("custom", "directory", "plain");
     Harbour harbour;
