@@ -102,8 +102,9 @@ class FetchBackup final : public Action {
     Outputs run(const Intent& intent, Context& context) const override {
         const BackupSet& set = backup_set(world_, context);
         FetchRequest request{.set = set.name,
-                             .stores = open_stores(world_, set),
+                             .stores = open_stores(world_, set, {}, context.log),
                              .foreign = foreign_layout(set),
+                             .keys = keys_of(world_, set),
                              .folder = intent.at("folder").get<std::string>(),
                              .level = level_of(context)};
         Json passed_over = Json::array();

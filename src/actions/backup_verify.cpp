@@ -66,7 +66,8 @@ class Verify final : public Action {
         if (!wanted)
             throw Error{ErrorCode::invalid_file, "'" + printable(level_name) + "' is no level of verification"};
         require_checks(set, *wanted);
-        const Stores stores = open_stores(world_, set);
+        const Stores stores = open_stores(world_, set, {}, context.log);
+        const KeyRing keys = keys_of(world_, set);
         const Catalogue catalogue = catalogue_of(set, stores, work.control);
         const std::string id = wanted_id(set, catalogue, text_argument(context, "id"));
 
@@ -83,7 +84,7 @@ class Verify final : public Action {
             Store& store = *stores.at(entry.store_rank);
             // what is fetched to be restored is read through on arrival
             const Level looked = *wanted > Level::readable ? Level::checksummed : *wanted;
-            Verification found = verify_backup(store, set.name, entry, looked, work);
+            Verification found = verify_backup(store, set.name, entry, keys, looked, work);
             if (looked < *wanted && found.problems.empty()) {
                 // copies whose every byte is the same are restored once
                 auto known = restored.find(entry.manifest_sha256);
@@ -135,6 +136,7 @@ class Verify final : public Action {
             .candidates = {{.id = entry.id, .store = entry.store, .manifest_sha256 = entry.manifest_sha256}},
             .stores = {std::move(store)},
             .foreign = foreign_layout(set),
+            .keys = keys_of(world_, set),
             .folder = folder.path(),
             .level = Level::readable};
         std::vector<FetchRefusal> refusals;

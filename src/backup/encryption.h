@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "backup/manifest.h"
 #include "base/secret.h"
 #include "base/sha256.h"
 #include "base/size.h"
@@ -42,20 +43,13 @@ struct EncryptionHeader {
 std::string header_line(const EncryptionHeader& header);
 // Throws Error{corrupt} for any other spelling, Error{unsupported} for another version or scheme. `where` is named.
 EncryptionHeader parse_header_line(std::string_view line, std::string_view where);
+// Of the object at `key`, read from the store. Throws Error{corrupt | unsupported}, and what the store throws.
+EncryptionHeader read_encryption_header(Store& store, const std::string& key, Bytes size, const WorkControl& control);
 // Whether bytes begin as an encrypted object of any version.
 bool is_encrypted(std::span<const std::byte> beginning);
 
 // The first 8 hexadecimal digits of SHA-256(HKDF-SHA256(key, no salt, "lifeboat key hint v1", 32 bytes)).
 std::string key_hint(const KeyMaterial& key);
-
-// What a manifest keeps of an encrypted object beside the size and SHA-256 of its stored bytes.
-struct ObjectEncryption {
-    std::string scheme;
-    std::string key_hint;
-    Bytes plain_size;
-    std::string plain_sha256;  // lower-case hexadecimal; empty: not computed
-    bool operator==(const ObjectEncryption&) const = default;
-};
 
 // One key, whose copies share what has been derived from it. Thread-safe.
 class EncryptionKey {

@@ -74,6 +74,22 @@ EncryptionHeader parse_header_line(std::string_view line, std::string_view where
     return header;
 }
 
+EncryptionHeader read_encryption_header(Store& store, const std::string& key, Bytes size, const WorkControl& control) {
+    const std::uint64_t length = std::min<std::uint64_t>(size.count, longest_encryption_header);
+    std::string beginning;
+    const ReadEnd end = store.read(
+        key, ReadRange{.length = length},
+        [&beginning](std::span<const std::byte> bytes) {
+            beginning.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+        },
+        control);
+    const std::size_t newline = beginning.find('\n');
+    if (end == ReadEnd::changed || newline == std::string::npos)
+        throw store_error(ErrorCode::corrupt, store.name(), key, "it does not begin as an encrypted object");
+    return parse_header_line(std::string_view(beginning).substr(0, newline + 1),
+                             "object '" + key + "' in store '" + store.name() + "'");
+}
+
 bool is_encrypted(std::span<const std::byte> bytes) {
     return bytes.size() >= magic.size() &&
            std::equal(magic.begin(), magic.end(), bytes.begin(), [](char a, std::byte b) {

@@ -1,6 +1,7 @@
 #include "backup/fetch.h"
 
 #include <algorithm>
+#include <set>
 
 #include "backup/arrival.h"
 #include "backup/layout.h"
@@ -105,7 +106,7 @@ class Fetch {
         // what was verified so far stays for the next attempt
         if (for_now) throw for_now->during("fetching backup '" + copies.front().id + "'");
         remove_tree(folder);
-        remove_file(part_of(copies.front().id));
+        remove_part(part_of(copies.front().id));
         return std::nullopt;
     }
 
@@ -131,6 +132,7 @@ class Fetch {
             if (!is_about_the_source(error.code)) throw;
             throw SourceTrouble{error};
         }
+        require_keys(*store, candidate, manifest);
         begin_folder(folder, text);
 
         Fetched fetched{.from = candidate, .manifest = manifest, .folder = folder};
@@ -166,6 +168,25 @@ class Fetch {
         }
     }
 
+    // Before hours of fetching: is there a key for every object? A missing one is no reason to restore older data.
+    void require_keys(Store& store, const FetchCandidate& candidate, const Manifest& manifest) const {
+        std::set<std::string> known;
+        for (const ManifestComponent& component : manifest.components) {
+            for (const ManifestObject& object : component.objects) {
+                if (!object.encryption || !known.insert(object.encryption->key_hint).second) continue;
+                const std::string key = stored_key(manifest, object);
+                EncryptionHeader header;
+                try {
+                    header = read_encryption_header(store, key, object.size, control_);
+                } catch (const Error& error) {
+                    if (!is_about_the_source(error.code)) throw;
+                    throw SourceTrouble{error};
+                }
+                request_.keys.material_for(header, "backup '" + candidate.id + "' in store '" + store.name() + "'");
+            }
+        }
+    }
+
     // Only objects of this very manifest may lie there.
     static void begin_folder(const std::filesystem::path& folder, const std::string& text) {
         const std::filesystem::path path = folder / manifest_name;
@@ -189,6 +210,7 @@ class Fetch {
                               manifest.size().count);
         std::vector<const ManifestObject*> missing;
         std::uint64_t needed = 0;
+        std::uint64_t largest_plain = 0;  // beside the stored bytes while it is decrypted
         for (const ManifestComponent& component : manifest.components) {
             for (const ManifestObject& object : component.objects) {
                 if (is_object(folder / object.key, object, progress, control_)) {
@@ -196,9 +218,11 @@ class Fetch {
                 } else {
                     missing.push_back(&object);
                     needed += object.size.count;
+                    if (object.encryption) largest_plain = std::max(largest_plain, object.plain_size().count);
                 }
             }
         }
+        needed += largest_plain;
         const FileSystemSpace space = space_at(folder);
         if (space.free.count < needed)
             throw Error{ErrorCode::disk_full,
@@ -209,7 +233,8 @@ class Fetch {
         const std::filesystem::path part = part_of(manifest.id);
         for (const ManifestObject* object : missing) {
             progress.rename("fetching '" + object->key + "' from '" + store.name() + "'");
-            fetch_object(store, stored_key(manifest, *object), *object, folder / object->key, part, progress, control_);
+            fetch_object(store, stored_key(manifest, *object), *object, request_.keys, folder / object->key, part,
+                         progress, control_);
         }
     }
 

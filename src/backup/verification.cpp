@@ -14,11 +14,13 @@ namespace {
 
 class Check {
   public:
-    Check(Store& store, const std::string& set, const CatalogueEntry& entry, const BackupWork& work)
+    Check(Store& store, const std::string& set, const CatalogueEntry& entry, const KeyRing& keys,
+          const BackupWork& work)
         : store_(store),
           set_(set),
           id_(entry.id),
           entry_(entry),
+          keys_(keys),
           manifest_(*entry.manifest),
           work_(work),
           control_(work.control) {
@@ -114,7 +116,7 @@ class Check {
                                   std::nullopt);
             try {
                 for (const ManifestObject& object : component.objects)
-                    fetch_object(store_, stored_key(manifest_, object), object, place.path() / object.key,
+                    fetch_object(store_, stored_key(manifest_, object), object, keys_, place.path() / object.key,
                                  place.path() / "part", progress, control_);
                 require_readable(component, path_of(component, place.path()), work_);
             } catch (const SourceTrouble& trouble) {
@@ -132,6 +134,7 @@ class Check {
     const std::string& set_;
     const std::string& id_;
     const CatalogueEntry& entry_;
+    const KeyRing& keys_;
     const Manifest& manifest_;
     const BackupWork& work_;
     WorkControl control_;
@@ -144,9 +147,9 @@ Json to_json(const VerificationProblem& problem) {
     return {{"object", problem.object}, {"why", problem.why}};
 }
 
-Verification verify_backup(Store& store, const std::string& set, const CatalogueEntry& entry, Level wanted,
-                           const BackupWork& work) {
-    return Check(store, set, entry, work).up_to(wanted);
+Verification verify_backup(Store& store, const std::string& set, const CatalogueEntry& entry, const KeyRing& keys,
+                           Level wanted, const BackupWork& work) {
+    return Check(store, set, entry, keys, work).up_to(wanted);
 }
 
 }  // namespace lifeboat

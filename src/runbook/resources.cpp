@@ -261,6 +261,11 @@ void ResourceReader::read_encryption(BackupSet& set, const Fields& fields) {
     if (!is_secret(set.encrypt["key"]))
         check_.wrong(*node->at("key"), {.parent = &path, .key = "key"}, "the key of a backup set has to be a secret",
                      "Declare it under `secrets:` and write \"${{ secrets.<name> }}\".");
+    for (const Json& old : set.encrypt.value("old_keys", Json::array()))
+        if (!is_secret(old))
+            check_.wrong(*node->at("old_keys"), {.parent = &path, .key = "old_keys"},
+                         "every key of a backup set has to be a secret",
+                         "Declare it under `secrets:` and write \"${{ secrets.<name> }}\".");
 }
 
 void ResourceReader::read_retention(BackupSet& set, const Fields& fields) {

@@ -192,8 +192,11 @@ StepTables step_tables() {
 
 SiteTables site_tables() {
     SiteTables tables;
-    ParameterSpec key = required(text("key", "The key, a secret."));
+    ParameterSpec key = required(text(
+        "key", "The key, a secret: 32 bytes in hexadecimal or base64, or a passphrase of at least 16 characters."));
     key.may_be_secret = true;
+    ParameterSpec old_keys = texts("old_keys", "Keys of older backups, to decrypt with and never to encrypt with.");
+    old_keys.may_be_secret = true;
     ParameterSpec bindings =
         typed("bindings", ValueType::map,
               "What the names that a runbook requires mean here: runbook, required name, resource or backup set.");
@@ -241,7 +244,7 @@ SiteTables site_tables() {
          {foreign, "foreign"},
          {required(names_of("store", "to", "Stores that it is kept in, in the order in which they are asked."))},
          {choice("format", {"custom", "directory", "tar", "plain"}, "How PostgreSQL databases are dumped.")},
-         {record("encrypt", "How what is stored is encrypted.", {key}), "encrypt"},
+         {record("encrypt", "How what is stored is encrypted.", {key, old_keys}), "encrypt"},
          {record("retain", "Which backups are kept.",
                  {typed("daily", ValueType::integer, "The newest of each of that many days."),
                   typed("weekly", ValueType::integer, "The newest of each of that many weeks."),
