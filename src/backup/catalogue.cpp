@@ -38,7 +38,9 @@ std::vector<std::string> folders_in(Store& store, const std::string& set, const 
 }
 
 void add_notes(CatalogueEntry& entry, Store& store, const std::string& set, const WorkControl& control) {
-    entry.verified = verification_of(read_notes(store, set, entry.id, control), entry.manifest_sha256);
+    const std::vector<BackupNote> notes = read_notes(store, set, entry.id, control);
+    entry.verified = verification_of(notes, entry.manifest_sha256);
+    entry.pin = pin_of(notes);
 }
 
 std::vector<CatalogueEntry> own_entries(Store& store, std::size_t rank, const std::string& set,
@@ -61,7 +63,8 @@ std::vector<CatalogueEntry> foreign_entries(Store& store, std::size_t rank, cons
         if (backup.manifest) {
             entry.manifest_sha256 = sha256_hex(backup.listing);
             entry.manifest = std::move(backup.manifest);
-            if (std::find(noted.begin(), noted.end(), entry.id) != noted.end()) add_notes(entry, store, set, control);
+            if (std::find(noted.begin(), noted.end(), entry.id) != noted.end())
+                add_notes(entry, store, set, control);
         }
         entries.push_back(std::move(entry));
     }

@@ -27,6 +27,7 @@ struct CatalogueEntry {
     std::optional<Manifest> manifest;
     std::string refused;  // why there is no manifest here; empty otherwise
     Verified verified;
+    std::optional<Pin> pin;
 };
 
 struct StoreTrouble {
