@@ -12,7 +12,32 @@ ActionList backup_actions(const ActionWorld& world) {
     list.push_back(backup_select(world));
     list.push_back(backup_fetch(world));
     list.push_back(backup_verify(world));
+    list.push_back(backup_prune(world));
     return list;
+}
+
+namespace {
+
+EncryptionKey key_from(const ActionWorld& world, const Json& secret) {
+    const std::vector<std::string> names = secrets_in(secret);
+    return EncryptionKey(resolve_secret(secret, world.secrets), names.empty() ? "key" : names.front());
+}
+
+}  // namespace
+
+std::optional<EncryptionKey> key_of(const ActionWorld& world, const BackupSet& set) {
+    if (set.encrypt.is_null()) return std::nullopt;
+    return key_from(world, set.encrypt.at("key"));
+}
+
+KeyRing keys_of(const ActionWorld& world, const BackupSet& set) {
+    std::vector<EncryptionKey> keys;
+    if (!set.encrypt.is_null()) {
+        keys.push_back(key_from(world, set.encrypt.at("key")));
+        for (const Json& old : set.encrypt.value("old_keys", Json::array()))
+            keys.push_back(key_from(world, old));
+    }
+    return KeyRing(std::move(keys));
 }
 
 const BackupSet& backup_set(const ActionWorld& world, const Context& context) {
@@ -38,6 +63,17 @@ std::string text_argument(const Context& context, const char* name) {
     if (!found->is_string())
         throw Error{ErrorCode::invalid_file, "'" + std::string(name) + "' is no text: " + to_text(*found)};
     return found->get<std::string>();
+}
+
+std::vector<std::string> stores_argument(const Context& context) {
+    std::vector<std::string> names;
+    const auto found = context.arguments.find("stores");
+    if (found == context.arguments.end() || found->is_null()) return names;
+    for (const Json& name : *found)
+        names.push_back(name.get<std::string>());
+    if (names.empty())
+        throw Error{ErrorCode::invalid_file, "'stores' is empty: that would mean nothing, or everything"};
+    return names;
 }
 
 bool unknown_argument(const Context& context, const char* name) {

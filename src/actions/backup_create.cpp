@@ -56,24 +56,6 @@ std::string random_token() {
     return digits.data();
 }
 
-std::vector<std::string> stores_wanted(const Context& context) {
-    std::vector<std::string> names;
-    const auto found = context.arguments.find("stores");
-    if (found == context.arguments.end() || found->is_null()) return names;
-    for (const Json& name : *found)
-        names.push_back(name.get<std::string>());
-    if (names.empty())
-        throw Error{ErrorCode::invalid_file, "'stores' is empty: that would mean nothing, or everything"};
-    return names;
-}
-
-void refuse_encryption(const BackupSet& set) {
-    if (set.encrypt.is_null()) return;
-    throw Error{ErrorCode::unsupported,
-                "backup set '" + set.name + "' is to be encrypted, which this version cannot do",
-                "Nothing was written: remove 'encrypt' from the set only if its backups may lie in the open."};
-}
-
 class Create final : public Action {
   public:
     explicit Create(const ActionWorld& world) : world_(world) {}
@@ -84,7 +66,7 @@ class Create final : public Action {
         const BackupSet& set = backup_set(world_, context);
         try {
             refuse_foreign(set);
-            refuse_encryption(set);
+            key_of(world_, set);
             for (const std::string& name : set.of)
                 source_of(set, name, context);
             open_stores(world_, set);
@@ -100,8 +82,7 @@ class Create final : public Action {
     Intent prepare(Context& context) const override {
         const BackupSet& set = backup_set(world_, context);
         refuse_foreign(set);
-        refuse_encryption(set);
-        const Stores stores = open_stores(world_, set, stores_wanted(context));
+        const Stores stores = open_stores(world_, set, stores_argument(context));
         const Timestamp now = context.clock->now();
         Json names = Json::array();
         for (const auto& store : stores)
@@ -115,13 +96,13 @@ class Create final : public Action {
 
     Outputs run(const Intent& intent, Context& context) const override {
         const BackupSet& set = backup_set(world_, context);
-        refuse_encryption(set);
         CreateRequest request{
             .set = intent.at("set"),
             .id = intent.at("id"),
             .started_at = parse_timestamp(intent.at("started_at").get<std::string>()).value_or(Timestamp{}),
             .claim = intent.at("claim"),
-            .stores = open_stores(world_, set, intent.at("stores").get<std::vector<std::string>>())};
+            .stores = open_stores(world_, set, intent.at("stores").get<std::vector<std::string>>(), context.log),
+            .key = key_of(world_, set)};
         for (const std::string& name : set.of)
             request.sources.push_back(source_of(set, name, context));
         const CreatedBackup created = create_backup(request, *context.clock, work_of(context));

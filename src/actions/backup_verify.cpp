@@ -32,6 +32,10 @@ ActionSpec declare() {
          .default_value = "checksummed",
          .choices = {"listed", "complete", "checksummed", "readable", "restored", "queried"}},
         {.name = "id", .doc = "This backup; without it the newest one."},
+        {.name = "stores",
+         .type = ValueType::list,
+         .doc = "Only the copies in these stores of the set, by their names in the site.",
+         .element = ValueType::text},
         {.name = "required",
          .type = ValueType::boolean,
          .doc = "Fail when the level is not reached, rather than only say so.",
@@ -66,7 +70,7 @@ class Verify final : public Action {
         if (!wanted)
             throw Error{ErrorCode::invalid_file, "'" + printable(level_name) + "' is no level of verification"};
         require_checks(set, *wanted);
-        const Stores stores = open_stores(world_, set, {}, context.log);
+        const Stores stores = open_stores(world_, set, stores_argument(context), context.log);
         const KeyRing keys = keys_of(world_, set);
         const Catalogue catalogue = catalogue_of(set, stores, work.control);
         const std::string id = wanted_id(set, catalogue, text_argument(context, "id"));
