@@ -20,7 +20,7 @@ namespace lifeboat {
 
 namespace {
 
-constexpr int tries = 3;  // of an object that changes while it is read
+constexpr int tries = 3;  // of an object that has to be read from its front again
 
 Error wrong_digest(const Store& store, const std::string& key, const std::string& found, const std::string& expected) {
     return store_error(ErrorCode::corrupt, store.name(), key, "its SHA-256 is " + found + " instead of " + expected);
@@ -172,8 +172,10 @@ void collect(Store& store, const std::string& key, const ManifestObject& expecte
             const bool spoilt = error.code == ErrorCode::corrupt || error.code == ErrorCode::busy;
             if (spoilt) remove_part(path);
             // a part that an earlier attempt left may have been spoilt here
-            const bool again = error.code == ErrorCode::busy || (error.code == ErrorCode::corrupt && went_on);
-            if (!again || attempt == tries) throw;
+            const bool stale = error.code == ErrorCode::corrupt && went_on;
+            // what the store could not bind to one version it could not go on with either
+            const bool from_the_front = info(error.code).transient && there.validator.empty();
+            if (!(error.code == ErrorCode::busy || stale || from_the_front) || attempt == tries) throw;
         }
     }
 }

@@ -63,8 +63,7 @@ std::vector<CatalogueEntry> foreign_entries(Store& store, std::size_t rank, cons
         if (backup.manifest) {
             entry.manifest_sha256 = sha256_hex(backup.listing);
             entry.manifest = std::move(backup.manifest);
-            if (std::find(noted.begin(), noted.end(), entry.id) != noted.end())
-                add_notes(entry, store, set, control);
+            if (std::find(noted.begin(), noted.end(), entry.id) != noted.end()) add_notes(entry, store, set, control);
         }
         entries.push_back(std::move(entry));
     }

@@ -67,9 +67,8 @@ class Fields {
 constexpr std::string_view hexadecimal = "0123456789abcdef";
 
 ComponentKind kind_named(const Fields& fields, const std::string& name) {
-    for (const ComponentKind kind :
-         {ComponentKind::postgres, ComponentKind::sqlite, ComponentKind::redis, ComponentKind::files,
-          ComponentKind::archive})
+    for (const ComponentKind kind : {ComponentKind::postgres, ComponentKind::sqlite, ComponentKind::redis,
+                                     ComponentKind::files, ComponentKind::archive})
         if (to_text(kind) == name) return kind;
     throw fields.damaged("'" + printable(name) + "' is no kind of component");
 }

@@ -221,7 +221,8 @@ std::string to_human(Duration duration) {
         return text;
     };
     if (const auto count = round<seconds>(duration).count(); count < 3600) return two(count, 60, "m", "s");
-    if (const auto count = round<minutes>(duration).count(); count < std::int64_t{24} * 60) return two(count, 60, "h", "m");
+    if (const auto count = round<minutes>(duration).count(); count < std::int64_t{24} * 60)
+        return two(count, 60, "h", "m");
     return two(round<hours>(duration).count(), 24, "d", "h");
 }
 

@@ -21,7 +21,8 @@ class WebdavStore final : public Store {
     WebdavStore(std::string name, WebdavOptions options);
 
     const std::string& name() const override { return name_; }
-    StoreFeatures features() const override { return StoreFeatures{.parallel_reads = 4}; }
+    // Servers look whether the name is free and move then, in two steps.
+    StoreFeatures features() const override { return StoreFeatures{.exclusive_writes = false, .parallel_reads = 4}; }
     void list(const ListQuery& query, const ListedPage& page, const WorkControl& control) override;
     std::optional<StoredObject> stat(const std::string& key, const WorkControl& control) override;
     ReadEnd read(const std::string& key, const ReadRange& range, const ByteSink& sink,

@@ -226,8 +226,10 @@ TEST_CASE("of many exclusive writers of one key one wins") {
                     }
                 });
         }
-        CHECK(won == 1);
-        CHECK(lost == 7);
+        CHECK(won + lost == 8);
+        CHECK(won >= 1);
+        if (store.features().exclusive_writes) CHECK(won == 1);
+        CHECK(keys_of(store) == std::vector<std::string>{"claim"});
     });
 }
 

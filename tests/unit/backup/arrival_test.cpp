@@ -120,7 +120,7 @@ TEST_CASE("what one range or the sink throws ends the whole read") {
     CHECK(error_of([&] { static_cast<void>(read([](std::span<const std::byte>) {})); }).code == ErrorCode::unreachable);
 }
 
-TEST_CASE("R16 a fetch that was cut goes on where it stopped, whatever the store serves at a time") {
+TEST_CASE("R15 a fetch that was cut goes on where it stopped, whatever the store serves at a time") {
     for (const std::size_t parallel : {std::size_t{1}, std::size_t{4}}) {
         Arrival arrival;
         Watched store(arrival.nas, parallel);
@@ -139,7 +139,7 @@ TEST_CASE("R16 a fetch that was cut goes on where it stopped, whatever the store
     }
 }
 
-TEST_CASE("R16 two versions of an object are never spliced") {
+TEST_CASE("R15 two versions of an object are never spliced") {
     Arrival arrival;
     Watched store(arrival.nas, 1);
     store.cut_from = 17u << 20;
