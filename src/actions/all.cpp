@@ -25,8 +25,9 @@ ActionList every_action(const ActionWorld& world) {
 
 std::vector<ResourceSpec> every_resource() {
     std::vector<ResourceSpec> all;
-    for (std::vector<ResourceSpec> (*family)() : {service_resources, notify_resources, files_resources,
-                                                  sqlite_resources, postgres_resources, store_resources}) {
+    for (std::vector<ResourceSpec> (*family)() :
+         {service_resources, notify_resources, files_resources, sqlite_resources, postgres_resources, redis_resources,
+          store_resources}) {
         std::vector<ResourceSpec> resources = family();
         std::move(resources.begin(), resources.end(), std::back_inserter(all));
     }
@@ -49,6 +50,7 @@ class AllActions final : public Actions {
         const ResolvedResource resolved = world_.resources.named(resource);
         if (resolved.type == "postgres") return identify_postgres(world_, resolved);
         if (resolved.type == "sqlite") return identify_sqlite(world_, resolved);
+        if (resolved.type == "redis") return identify_redis(world_, resolved);
         if (resolved.type == "files") return identify_files(world_, resolved);
         if (resolved.type == "command") return identify_command(world_, resolved);
         return {.resource = resource, .declared = resolved.type + " " + resource};

@@ -65,6 +65,8 @@ bool is_of(const Json& value, ValueType type) {
             return is_text_that(value, [](const std::string& text) { return parse_duration(text).has_value(); });
         case ValueType::size:
             return is_text_that(value, [](const std::string& text) { return parse_bytes(text).has_value(); });
+        case ValueType::rate:
+            return is_text_that(value, [](const std::string& text) { return parse_rate(text).has_value(); });
         case ValueType::timestamp:
             return is_text_that(value, [](const std::string& text) { return parse_timestamp(text).has_value(); });
         case ValueType::list:
@@ -80,9 +82,9 @@ bool is_of(const Json& value, ValueType type) {
 }
 
 ValueType type_named(const std::string& name) {
-    for (const ValueType type :
-         {ValueType::text, ValueType::integer, ValueType::number, ValueType::boolean, ValueType::duration,
-          ValueType::size, ValueType::timestamp, ValueType::path, ValueType::list, ValueType::map, ValueType::any}) {
+    for (const ValueType type : {ValueType::text, ValueType::integer, ValueType::number, ValueType::boolean,
+                                 ValueType::duration, ValueType::size, ValueType::rate, ValueType::timestamp,
+                                 ValueType::path, ValueType::list, ValueType::map, ValueType::any}) {
         if (to_text(type) == name) return type;
     }
     throw Error{ErrorCode::internal, "an output is declared to be a '" + name + "'"};

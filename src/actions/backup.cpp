@@ -1,3 +1,4 @@
+#include "actions/backup_catalogue.h"
 #include "actions/backup_family.h"
 #include "base/error.h"
 #include "base/text.h"
@@ -11,7 +12,32 @@ ActionList backup_actions(const ActionWorld& world) {
     list.push_back(backup_select(world));
     list.push_back(backup_fetch(world));
     list.push_back(backup_verify(world));
+    list.push_back(backup_prune(world));
     return list;
+}
+
+namespace {
+
+EncryptionKey key_from(const ActionWorld& world, const Json& secret) {
+    const std::vector<std::string> names = secrets_in(secret);
+    return EncryptionKey(resolve_secret(secret, world.secrets), names.empty() ? "key" : names.front());
+}
+
+}  // namespace
+
+std::optional<EncryptionKey> key_of(const ActionWorld& world, const BackupSet& set) {
+    if (set.encrypt.is_null()) return std::nullopt;
+    return key_from(world, set.encrypt.at("key"));
+}
+
+KeyRing keys_of(const ActionWorld& world, const BackupSet& set) {
+    std::vector<EncryptionKey> keys;
+    if (!set.encrypt.is_null()) {
+        keys.push_back(key_from(world, set.encrypt.at("key")));
+        for (const Json& old : set.encrypt.value("old_keys", Json::array()))
+            keys.push_back(key_from(world, old));
+    }
+    return KeyRing(std::move(keys));
 }
 
 const BackupSet& backup_set(const ActionWorld& world, const Context& context) {
@@ -39,6 +65,17 @@ std::string text_argument(const Context& context, const char* name) {
     return found->get<std::string>();
 }
 
+std::vector<std::string> stores_argument(const Context& context) {
+    std::vector<std::string> names;
+    const auto found = context.arguments.find("stores");
+    if (found == context.arguments.end() || found->is_null()) return names;
+    for (const Json& name : *found)
+        names.push_back(name.get<std::string>());
+    if (names.empty())
+        throw Error{ErrorCode::invalid_file, "'stores' is empty: that would mean nothing, or everything"};
+    return names;
+}
+
 bool unknown_argument(const Context& context, const char* name) {
     const auto found = context.arguments.find(name);
     return found != context.arguments.end() && found->is_null();
@@ -63,7 +100,7 @@ Candidate to_candidate(const CatalogueEntry& entry, const std::string& refused) 
     Candidate candidate{
         .id = entry.id, .manifest_sha256 = entry.manifest_sha256, .store = entry.store, .refused = refused};
     if (entry.manifest) {
-        candidate.consistent_at = entry.manifest->consistent_at;
+        if (entry.manifest->time_known) candidate.consistent_at = entry.manifest->consistent_at;
         candidate.size = entry.manifest->size();
         candidate.verified = entry.verified.damaged ? "damaged" : std::string(to_text(entry.verified.level));
     }
@@ -92,8 +129,8 @@ Error no_candidate(const BackupSet& set, const Selection& selection, const Catal
     }
     const bool none = refused == 0 && catalogue.troubles.empty();
     Error error{ErrorCode::no_candidate, std::move(message),
-                none ? "'lifeboat backup create " + set.name + "' makes one."
-                     : "'lifeboat backup list " + set.name + "' shows every backup."};
+                none && set.foreign.empty() ? "'lifeboat backup create " + set.name + "' makes one."
+                                            : "'lifeboat backup list " + set.name + "' shows every backup."};
     error.details = Json{{"refused", refused_json(selection, catalogue)}};
     return error;
 }
@@ -102,6 +139,11 @@ namespace {
 
 Finding age_finding(const BackupSet& set, const CatalogueEntry& newest, const Context& context) {
     Finding finding{.subject = "age of the newest backup of '" + set.name + "'"};
+    if (!newest.manifest->time_known) {
+        finding.kind = FindingKind::unknown;
+        finding.message = "the name of '" + newest.id + "' does not state the time of its data";
+        return finding;
+    }
     const Duration age = elapsed(newest.manifest->consistent_at, context.clock->now());
     finding.message = "its data is " + to_human(age) + " old";
     if (set.max_age && age > *set.max_age) {
@@ -125,7 +167,7 @@ Survey survey_choice(const ActionWorld& world, const Context& context, Selection
         return survey;
     }
     WorkControl control{.stop = context.stop, .deadline = context.deadline};
-    const Catalogue catalogue = read_catalogue(set.name, open_stores(world, set), control);
+    const Catalogue catalogue = catalogue_of(set, open_stores(world, set), control);
     selection = select_backups(catalogue.entries, limits_of(context));
     for (const CatalogueEntry& entry : selection.eligible)
         survey.candidates.push_back(to_candidate(entry));

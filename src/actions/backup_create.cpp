@@ -2,9 +2,11 @@
 #include <cstdio>
 #include <random>
 
+#include "actions/backup_catalogue.h"
 #include "actions/backup_family.h"
 #include "actions/files_family.h"
 #include "actions/postgres_connection.h"
+#include "actions/redis.h"
 #include "backup/creation.h"
 #include "base/error.h"
 #include "base/text.h"
@@ -19,7 +21,7 @@ ActionSpec declare() {
     spec.summary = "Make a new backup of a set in its stores";
     spec.doc =
         "Dumps every resource of the set (PostgreSQL by pg_dump from one snapshot, SQLite by its backup interface, "
-        "files as tar) and "
+        "Redis by a snapshot as its replicas get it, files as tar) and "
         "writes the result to every store, the manifest last. A store that fails does not stop the others: it is named "
         "in the outputs. "
         "Fails when no store took the backup. Undo removes what this deed wrote and nothing else.";
@@ -54,24 +56,6 @@ std::string random_token() {
     return digits.data();
 }
 
-std::vector<std::string> stores_wanted(const Context& context) {
-    std::vector<std::string> names;
-    const auto found = context.arguments.find("stores");
-    if (found == context.arguments.end() || found->is_null()) return names;
-    for (const Json& name : *found)
-        names.push_back(name.get<std::string>());
-    if (names.empty())
-        throw Error{ErrorCode::invalid_file, "'stores' is empty: that would mean nothing, or everything"};
-    return names;
-}
-
-void refuse_encryption(const BackupSet& set) {
-    if (set.encrypt.is_null()) return;
-    throw Error{ErrorCode::unsupported,
-                "backup set '" + set.name + "' is to be encrypted, which this version cannot do",
-                "Nothing was written: remove 'encrypt' from the set only if its backups may lie in the open."};
-}
-
 class Create final : public Action {
   public:
     explicit Create(const ActionWorld& world) : world_(world) {}
@@ -81,7 +65,8 @@ class Create final : public Action {
         Survey survey;
         const BackupSet& set = backup_set(world_, context);
         try {
-            refuse_encryption(set);
+            refuse_foreign(set);
+            key_of(world_, set);
             for (const std::string& name : set.of)
                 source_of(set, name, context);
             open_stores(world_, set);
@@ -96,8 +81,8 @@ class Create final : public Action {
 
     Intent prepare(Context& context) const override {
         const BackupSet& set = backup_set(world_, context);
-        refuse_encryption(set);
-        const Stores stores = open_stores(world_, set, stores_wanted(context));
+        refuse_foreign(set);
+        const Stores stores = open_stores(world_, set, stores_argument(context));
         const Timestamp now = context.clock->now();
         Json names = Json::array();
         for (const auto& store : stores)
@@ -111,13 +96,13 @@ class Create final : public Action {
 
     Outputs run(const Intent& intent, Context& context) const override {
         const BackupSet& set = backup_set(world_, context);
-        refuse_encryption(set);
         CreateRequest request{
             .set = intent.at("set"),
             .id = intent.at("id"),
             .started_at = parse_timestamp(intent.at("started_at").get<std::string>()).value_or(Timestamp{}),
             .claim = intent.at("claim"),
-            .stores = open_stores(world_, set, intent.at("stores").get<std::vector<std::string>>())};
+            .stores = open_stores(world_, set, intent.at("stores").get<std::vector<std::string>>(), context.log),
+            .key = key_of(world_, set)};
         for (const std::string& name : set.of)
             request.sources.push_back(source_of(set, name, context));
         const CreatedBackup created = create_backup(request, *context.clock, work_of(context));
@@ -163,6 +148,12 @@ class Create final : public Action {
                         .target = postgres_target(world_, resource, context.run_id),
                         .connect = [this, resource, &context] { return connect_postgres(world_, resource, context); },
                         .format = format}};
+        }
+        if (resource.type == "redis") {
+            return {.name = name,
+                    .from = RedisSource{[this, resource, run_id = context.run_id](const WorkControl& control) {
+                        return RedisConnection(redis_target(world_, resource, run_id), control);
+                    }}};
         }
         if (resource.type != "sqlite" && resource.type != "files")
             throw Error{ErrorCode::unsupported, "resource '" + name + "' of backup set '" + set.name +

@@ -2,11 +2,13 @@
 // the site's backup set to the stores, limits and work that the room `backup` wants.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "actions/family.h"
+#include "backup/encryption.h"
 #include "backup/selection.h"
 #include "backup/work.h"
 
@@ -16,12 +18,22 @@ std::unique_ptr<Action> backup_create(const ActionWorld& world);
 std::unique_ptr<Action> backup_select(const ActionWorld& world);
 std::unique_ptr<Action> backup_fetch(const ActionWorld& world);
 std::unique_ptr<Action> backup_verify(const ActionWorld& world);
+std::unique_ptr<Action> backup_prune(const ActionWorld& world);
 
-// Throws Error{unsupported} for a type of store that this version cannot open, Error{refused} outside of a drill's
-// sandbox.
-std::shared_ptr<Store> open_store(const ActionWorld& world, const ResolvedResource& resource);
+// A store that tries again, and keeps to its rate; what it tries again is said to `log`, which may be empty. Throws
+// Error{refused} outside of a drill's sandbox, Error{invalid_file} for fields that cannot be, and what its secrets
+// throw.
+std::shared_ptr<Store> open_store(const ActionWorld& world, const ResolvedResource& resource,
+                                  const std::function<void(std::string_view line)>& log = {});
 // The set's stores in its order; `only` picks some of them by name (empty: all).
-Stores open_stores(const ActionWorld& world, const BackupSet& set, const std::vector<std::string>& only = {});
+Stores open_stores(const ActionWorld& world, const BackupSet& set, const std::vector<std::string>& only = {},
+                   const std::function<void(std::string_view line)>& log = {});
+
+// The key that a set's new backups are encrypted with; nullopt where they lie in the open. Throws what the secret and
+// EncryptionKey throw.
+std::optional<EncryptionKey> key_of(const ActionWorld& world, const BackupSet& set);
+// That key and the set's old ones, for whatever has to be decrypted.
+KeyRing keys_of(const ActionWorld& world, const BackupSet& set);
 
 const BackupSet& backup_set(const ActionWorld& world, const Context& context);
 // Refers to `context`, which must outlive it.
@@ -29,6 +41,8 @@ BackupWork work_of(const Context& context);
 
 // Arguments that were not given and those that are not known yet (null) are both empty here.
 std::string text_argument(const Context& context, const char* name);
+// `stores`, a list of names; empty when it was not given. Throws Error{invalid_file} for a list of nothing.
+std::vector<std::string> stores_argument(const Context& context);
 // Given, but its value comes from a step that has not run.
 bool unknown_argument(const Context& context, const char* name);
 // `before`, `max_age` and `id` of the arguments. Throws Error{invalid_file}.

@@ -1,3 +1,4 @@
+#include "actions/backup_catalogue.h"
 #include "actions/backup_family.h"
 #include "backup/fetch.h"
 #include "backup/level.h"
@@ -74,7 +75,7 @@ Json summary_of(const Manifest& manifest) {
     return {{"id", manifest.id},
             {"set", manifest.set},
             {"started_at", to_text(manifest.started_at)},
-            {"consistent_at", to_text(manifest.consistent_at)},
+            {"consistent_at", time_of(manifest)},
             {"made_by", manifest.made_by},
             {"components", std::move(components)}};
 }
@@ -101,7 +102,9 @@ class FetchBackup final : public Action {
     Outputs run(const Intent& intent, Context& context) const override {
         const BackupSet& set = backup_set(world_, context);
         FetchRequest request{.set = set.name,
-                             .stores = open_stores(world_, set),
+                             .stores = open_stores(world_, set, {}, context.log),
+                             .foreign = foreign_layout(set),
+                             .keys = keys_of(world_, set),
                              .folder = intent.at("folder").get<std::string>(),
                              .level = level_of(context)};
         Json passed_over = Json::array();
@@ -126,7 +129,7 @@ class FetchBackup final : public Action {
                 {"components", std::move(components)},
                 {"id", fetched.from.id},
                 {"store", fetched.from.store},
-                {"consistent_at", to_text(fetched.manifest.consistent_at)},
+                {"consistent_at", time_of(fetched.manifest)},
                 {"manifest_sha256", fetched.from.manifest_sha256},
                 {"size", fetched.manifest.size().count},
                 {"manifest", summary_of(fetched.manifest)},
@@ -167,7 +170,7 @@ class FetchBackup final : public Action {
                             "'lifeboat backup list " + set.name + "' shows every backup."};
             return list;
         }
-        const Catalogue catalogue = read_catalogue(set.name, stores, work_of(context).control);
+        const Catalogue catalogue = catalogue_of(set, stores, work_of(context).control);
         const Selection selection = select_backups(catalogue.entries, limits_of(context));
         if (selection.eligible.empty()) throw no_candidate(set, selection, catalogue);
         for (const CatalogueEntry& entry : selection.eligible)

@@ -1,3 +1,4 @@
+#include "actions/backup_catalogue.h"
 #include "actions/backup_family.h"
 #include "engine/plan.h"
 
@@ -45,7 +46,7 @@ class Select final : public Action {
 
     Outputs run(const Intent&, Context& context) const override {
         const BackupSet& set = backup_set(world_, context);
-        const Catalogue catalogue = read_catalogue(set.name, open_stores(world_, set), work_of(context).control);
+        const Catalogue catalogue = catalogue_of(set, open_stores(world_, set), work_of(context).control);
         const Selection selection = select_backups(catalogue.entries, limits_of(context));
         if (selection.eligible.empty()) throw no_candidate(set, selection, catalogue);
         const CatalogueEntry& chosen = selection.eligible.front();
@@ -54,7 +55,7 @@ class Select final : public Action {
             candidates.push_back(to_json(to_candidate(entry)));
         return {{"id", chosen.id},
                 {"store", chosen.store},
-                {"consistent_at", to_text(chosen.manifest->consistent_at)},
+                {"consistent_at", time_of(*chosen.manifest)},
                 {"manifest_sha256", chosen.manifest_sha256},
                 {"candidates", std::move(candidates)},
                 {"refused", refused_json(selection, catalogue)}};

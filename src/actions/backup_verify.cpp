@@ -1,9 +1,14 @@
 #include <algorithm>
+#include <map>
 
+#include "actions/backup_catalogue.h"
 #include "actions/backup_family.h"
+#include "actions/backup_restored.h"
+#include "backup/fetch.h"
 #include "backup/verification.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "world/files.h"
 
 namespace lifeboat {
 
@@ -15,17 +20,22 @@ ActionSpec declare() {
     spec.summary = "Verify every copy of a backup as far as asked";
     spec.doc =
         "'complete': every object is there with its size; 'checksummed': every byte was read and is right; 'readable': "
-        "the format's own "
-        "reader went through it to the end. The result is noted beside each copy, where the catalogue of every machine "
-        "shows it. Fails "
-        "when something is wrong, unless 'required' is false. It proves nothing about a restored database.";
+        "the format's own reader went through it to the end; 'restored': it was restored into something throw-away (a "
+        "PostgreSQL cluster of its version, a Redis server, a folder), and the rows, keys and entries there are those "
+        "of the manifest; 'queried': the set's checks hold there. The result is noted beside each copy, where the "
+        "catalogue of every machine shows it. Fails when something is wrong, unless 'required' is false. It proves "
+        "nothing about a database that a run restores.";
     spec.parameters = {
         {.name = "backup", .type = ValueType::resource, .doc = "The backup set.", .required = true, .kind = "backup"},
         {.name = "level",
          .doc = "How far to go.",
          .default_value = "checksummed",
-         .choices = {"listed", "complete", "checksummed", "readable"}},
+         .choices = {"listed", "complete", "checksummed", "readable", "restored", "queried"}},
         {.name = "id", .doc = "This backup; without it the newest one."},
+        {.name = "stores",
+         .type = ValueType::list,
+         .doc = "Only the copies in these stores of the set, by their names in the site.",
+         .element = ValueType::text},
         {.name = "required",
          .type = ValueType::boolean,
          .doc = "Fail when the level is not reached, rather than only say so.",
@@ -38,11 +48,9 @@ ActionSpec declare() {
     };
     spec.effect = Effect::read;
     spec.repeatable = true;
-    spec.errors = {{ErrorCode::no_candidate, true},
-                   {ErrorCode::unsupported, true},
-                   {ErrorCode::check_failed, true},
-                   {ErrorCode::unreachable, true},
-                   {ErrorCode::program_missing, true}};
+    spec.errors = {{ErrorCode::no_candidate, true}, {ErrorCode::unsupported, true},     {ErrorCode::check_failed, true},
+                   {ErrorCode::unreachable, true},  {ErrorCode::program_missing, true}, {ErrorCode::refused, true},
+                   {ErrorCode::disk_full, true}};
     spec.example = "- id: verify\n  uses: backup.verify\n  with: {backup: backup, level: readable}\n";
     return spec;
 }
@@ -61,10 +69,13 @@ class Verify final : public Action {
         const auto wanted = level_named(level_name.empty() ? "checksummed" : level_name);
         if (!wanted)
             throw Error{ErrorCode::invalid_file, "'" + printable(level_name) + "' is no level of verification"};
-        const Stores stores = open_stores(world_, set);
-        const Catalogue catalogue = read_catalogue(set.name, stores, work.control);
+        require_checks(set, *wanted);
+        const Stores stores = open_stores(world_, set, stores_argument(context), context.log);
+        const KeyRing keys = keys_of(world_, set);
+        const Catalogue catalogue = catalogue_of(set, stores, work.control);
         const std::string id = wanted_id(set, catalogue, text_argument(context, "id"));
 
+        std::map<std::string, Verification> restored;  // by manifest
         Level reached = *wanted;
         Json problems = Json::array();
         for (const CatalogueEntry& entry : catalogue.entries) {
@@ -75,7 +86,19 @@ class Verify final : public Action {
                 continue;
             }
             Store& store = *stores.at(entry.store_rank);
-            const Verification found = verify_backup(store, set.name, entry, *wanted, work);
+            // what is fetched to be restored is read through on arrival
+            const Level looked = *wanted > Level::readable ? Level::checksummed : *wanted;
+            Verification found = verify_backup(store, set.name, entry, keys, looked, work);
+            if (looked < *wanted && found.problems.empty()) {
+                // copies whose every byte is the same are restored once
+                auto known = restored.find(entry.manifest_sha256);
+                if (known == restored.end())
+                    known = restored
+                                .emplace(entry.manifest_sha256,
+                                         fetch_and_restore(set, entry, stores.at(entry.store_rank), *wanted, context))
+                                .first;
+                found = known->second;
+            }
             reached = std::min(reached, found.level);
             Json here = Json::array();
             for (const VerificationProblem& problem : found.problems) {
@@ -102,6 +125,38 @@ class Verify final : public Action {
     }
 
   private:
+    static void require_checks(const BackupSet& set, Level wanted) {
+        if (wanted < Level::queried || !set.checks.empty()) return;
+        throw Error{ErrorCode::refused, "backup set '" + set.name + "' has no checks, so nothing can be asked",
+                    "Give the set 'checks' in the site, or verify it up to 'restored'."};
+    }
+
+    // From that copy into a folder of its own, and from there into something throw-away.
+    Verification fetch_and_restore(const BackupSet& set, const CatalogueEntry& entry, std::shared_ptr<Store> store,
+                                   Level wanted, const Context& context) const {
+        const PrivateDirectory folder(context.workspace.path(), "verify-");
+        FetchRequest request{
+            .set = set.name,
+            .candidates = {{.id = entry.id, .store = entry.store, .manifest_sha256 = entry.manifest_sha256}},
+            .stores = {std::move(store)},
+            .foreign = foreign_layout(set),
+            .keys = keys_of(world_, set),
+            .folder = folder.path(),
+            .level = Level::readable};
+        std::vector<FetchRefusal> refusals;
+        request.refused = [&refusals](const std::vector<FetchRefusal>& so_far) { refusals = so_far; };
+        try {
+            const Fetched fetched = fetch_backup(request, work_of(context));
+            return restore_and_ask(world_, set, fetched.manifest, fetched.components, wanted, context);
+        } catch (const Error& error) {
+            if (error.code != ErrorCode::no_candidate || refusals.empty()) throw;
+            Verification found{.level = Level::checksummed, .problems = {}};
+            for (const FetchRefusal& refusal : refusals)
+                found.problems.push_back(VerificationProblem{.object = entry.id, .why = refusal.why});
+            return found;
+        }
+    }
+
     static std::string wanted_id(const BackupSet& set, const Catalogue& catalogue, const std::string& id) {
         for (const CatalogueEntry& entry : catalogue.entries)
             if (id.empty() || entry.id == id) return entry.id;

@@ -36,7 +36,7 @@ ActionList files_actions(const ActionWorld& world);     // files.snapshot, files
 ActionList sqlite_actions(const ActionWorld& world);    // sqlite.check, sqlite.restore
 ActionList postgres_actions(const ActionWorld& world);  // postgres.assess, .fence, .restore, .swap, .unfence, .drop
 ActionList sql_actions(const ActionWorld& world);       // sql.check, sql.fingerprint, fault.sql
-ActionList backup_actions(const ActionWorld& world);    // backup.create, .select, .fetch, .verify
+ActionList backup_actions(const ActionWorld& world);    // backup.create, .select, .fetch, .verify, .prune
 
 // The resource types and what a target is, beside the actions that use them.
 std::vector<ResourceSpec> service_resources();   // command
@@ -44,7 +44,8 @@ std::vector<ResourceSpec> notify_resources();    // webhook
 std::vector<ResourceSpec> files_resources();     // files (a directory or one file)
 std::vector<ResourceSpec> sqlite_resources();    // sqlite
 std::vector<ResourceSpec> postgres_resources();  // postgres
-std::vector<ResourceSpec> store_resources();     // local
+std::vector<ResourceSpec> redis_resources();     // redis
+std::vector<ResourceSpec> store_resources();     // local, s3, sftp, webdav, http, azure, gcs
 
 // The whole set. `identify` and `end_orphans` ask the family of the resource's type.
 std::unique_ptr<Actions> all_actions(const ActionWorld& world);
@@ -54,6 +55,7 @@ Specs all_specs();
 // Identity of a target, by type; `measured` stays empty when it cannot be read. Implemented beside each family.
 TargetIdentity identify_postgres(const ActionWorld& world, const ResolvedResource& resource);
 TargetIdentity identify_sqlite(const ActionWorld& world, const ResolvedResource& resource);
+TargetIdentity identify_redis(const ActionWorld& world, const ResolvedResource& resource);
 TargetIdentity identify_files(const ActionWorld& world, const ResolvedResource& resource);
 TargetIdentity identify_command(const ActionWorld& world, const ResolvedResource& resource);
 // Ends sessions whose application name is that of the run; returns what was ended.

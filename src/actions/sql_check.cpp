@@ -1,7 +1,6 @@
 #include "actions/sql_family.h"
 #include "actions/sql_question.h"
 #include "base/text.h"
-#include "script/expression.h"
 
 namespace lifeboat {
 
@@ -51,12 +50,6 @@ ActionSpec declare() {
     return spec;
 }
 
-// What ends the looking itself, as against a question that was answered wrongly.
-bool ends_the_step(ErrorCode code) {
-    using enum ErrorCode;
-    return code == cancelled || code == connection_lost || code == unreachable || code == internal;
-}
-
 class Check final : public Action {
   public:
     explicit Check(const ActionWorld& world) : world_(world) {}
@@ -78,7 +71,7 @@ class Check final : public Action {
             context.progress(
                 {.what = "checking '" + name + "'", .done = results.size(), .total = checks.size(), .unit = "checks"});
             Json result{{"name", name}, {"passed", false}};
-            const std::string failure = judge(*questions, check, result, context);
+            const std::string failure = why_failed(*questions, check, result, context);
             if (failure.empty()) {
                 result["passed"] = true;
             } else {
@@ -107,27 +100,6 @@ class Check final : public Action {
         }
         throw Error{ErrorCode::invalid_file,
                     "resource '" + resource.name + "' is no database: its type is '" + resource.type + "'"};
-    }
-
-    // Why it failed; empty when it passed.
-    static std::string judge(SqlQuestions& questions, const Json& check, Json& result, const Context& context) {
-        try {
-            const Expression expect(check.at("expect").get<std::string>());
-            const SqlAnswer answer = questions.ask(check.at("query").get<std::string>());
-            constexpr std::size_t longest = 1000;
-            result["value"] = answer.value.is_string() && answer.value.get_ref<const std::string&>().size() > longest
-                                  ? Json(answer.value.get<std::string>().substr(0, longest))
-                                  : answer.value;
-            const Json verdict = expect.evaluate({{"value", answer.value}, {"row", answer.row}, {"rows", answer.rows}});
-            if (verdict == true) return {};
-            const std::string shown = to_text(result["value"]);
-            return "expected " + expect.text() + ", value is " + shown +
-                   (verdict == false ? "" : " (the expression gave " + to_text(verdict) + ")");
-        } catch (const Error& error) {
-            const bool our_deadline = error.code == ErrorCode::timed_out && error.details.is_null();
-            if (ends_the_step(error.code) || our_deadline || context.stop.stop_requested()) throw;
-            return error.message;
-        }
     }
 
     const ActionWorld& world_;

@@ -5,6 +5,7 @@
 #include "actions/files_family.h"
 #include "actions/postgres_connection.h"
 #include "base/text.h"
+#include "script/expression.h"
 #include "world/sqlite.h"
 
 namespace lifeboat {
@@ -55,6 +56,12 @@ std::string without_semicolon(std::string_view query) {
     while (query.ends_with(';'))
         query = trim(query.substr(0, query.size() - 1));
     return std::string(query);
+}
+
+// What ends the looking itself, as against a question that was answered wrongly.
+bool ends_the_step(ErrorCode code) {
+    using enum ErrorCode;
+    return code == cancelled || code == connection_lost || code == unreachable || code == internal;
 }
 
 class PostgresQuestions final : public SqlQuestions {
@@ -136,6 +143,26 @@ std::unique_ptr<SqlQuestions> ask_sqlite(const ActionWorld& world, const Resolve
     SqliteDatabase database =
         look_at_sqlite(place_of_resource(world, resource), context.workspace, {UINT64_MAX}, control);
     return std::make_unique<SqliteQuestions>(std::move(database), std::move(control));
+}
+
+std::string why_failed(SqlQuestions& questions, const Json& check, Json& result, const Context& context) {
+    try {
+        const Expression expect(check.at("expect").get<std::string>());
+        const SqlAnswer answer = questions.ask(check.at("query").get<std::string>());
+        constexpr std::size_t longest = 1000;
+        result["value"] = answer.value.is_string() && answer.value.get_ref<const std::string&>().size() > longest
+                              ? Json(answer.value.get<std::string>().substr(0, longest))
+                              : answer.value;
+        const Json verdict = expect.evaluate({{"value", answer.value}, {"row", answer.row}, {"rows", answer.rows}});
+        if (verdict == true) return {};
+        const std::string shown = to_text(result["value"]);
+        return "expected " + expect.text() + ", value is " + shown +
+               (verdict == false ? "" : " (the expression gave " + to_text(verdict) + ")");
+    } catch (const Error& error) {
+        const bool our_deadline = error.code == ErrorCode::timed_out && error.details.is_null();
+        if (ends_the_step(error.code) || our_deadline || context.stop.stop_requested()) throw;
+        return error.message;
+    }
 }
 
 }  // namespace lifeboat

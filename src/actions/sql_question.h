@@ -29,6 +29,10 @@ std::unique_ptr<SqlQuestions> ask_postgres(const ActionWorld& world, const Resol
 std::unique_ptr<SqlQuestions> ask_sqlite(const ActionWorld& world, const ResolvedResource& resource,
                                          const Context& context);
 
+// Asks the `query` of a check and evaluates its `expect`: why it failed, empty when it passed. The value goes into
+// `result`. Throws what ends the looking itself, as against a question that was answered wrongly.
+std::string why_failed(SqlQuestions& questions, const Json& check, Json& result, const Context& context);
+
 constexpr std::size_t most_answer_rows = 1000;
 
 }  // namespace lifeboat

@@ -1,6 +1,8 @@
 #include "backup/catalogue.h"
 
 #include <algorithm>
+#include <functional>
+#include <iterator>
 #include <tuple>
 
 #include "backup/layout.h"
@@ -16,22 +18,73 @@ bool ends_the_call(const Error& error) {
     return error.code == ErrorCode::cancelled || error.code == ErrorCode::timed_out;
 }
 
-std::vector<std::string> ids_in(Store& store, const std::string& set, const WorkControl& control) {
+// The names of the folders in the set's own one.
+std::vector<std::string> folders_in(Store& store, const std::string& set, const WorkControl& control) {
     const std::string folder = set + "/";
-    std::vector<std::string> ids;
+    std::vector<std::string> names;
     store.list(
         ListQuery{.prefix = folder, .one_level = true},
         [&](std::span<const Listed> page) {
             for (const Listed& line : page) {
                 if (!line.folder) continue;
-                std::string id = line.object.key.substr(folder.size());
-                id.pop_back();
-                if (time_of_backup_id(id)) ids.push_back(std::move(id));
+                std::string name = line.object.key.substr(folder.size());
+                name.pop_back();
+                names.push_back(std::move(name));
             }
             return true;
         },
         control);
-    return ids;
+    return names;
+}
+
+void add_notes(CatalogueEntry& entry, Store& store, const std::string& set, const WorkControl& control) {
+    const std::vector<BackupNote> notes = read_notes(store, set, entry.id, control);
+    entry.verified = verification_of(notes, entry.manifest_sha256);
+    entry.pin = pin_of(notes);
+}
+
+std::vector<CatalogueEntry> own_entries(Store& store, std::size_t rank, const std::string& set,
+                                        const WorkControl& control) {
+    std::vector<CatalogueEntry> entries;
+    for (const std::string& id : folders_in(store, set, control)) {
+        if (!time_of_backup_id(id)) continue;
+        if (auto entry = read_entry(store, rank, set, id, control)) entries.push_back(std::move(*entry));
+    }
+    return entries;
+}
+
+std::vector<CatalogueEntry> foreign_entries(Store& store, std::size_t rank, const std::string& set,
+                                            const ForeignLayout& layout, const WorkControl& control) {
+    const std::vector<std::string> noted = folders_in(store, set, control);
+    std::vector<CatalogueEntry> entries;
+    for (ForeignBackup& backup : list_foreign(store, set, layout, control)) {
+        CatalogueEntry entry{.id = backup.id, .store = store.name(), .store_rank = rank};
+        entry.refused = std::move(backup.refused);
+        if (backup.manifest) {
+            entry.manifest_sha256 = sha256_hex(backup.listing);
+            entry.manifest = std::move(backup.manifest);
+            if (std::find(noted.begin(), noted.end(), entry.id) != noted.end()) add_notes(entry, store, set, control);
+        }
+        entries.push_back(std::move(entry));
+    }
+    return entries;
+}
+
+// What each store has, in one order; a store that cannot be read becomes a trouble.
+Catalogue collect(const Stores& stores,
+                  const std::function<std::vector<CatalogueEntry>(Store& store, std::size_t rank)>& entries_of) {
+    Catalogue catalogue;
+    for (std::size_t rank = 0; rank < stores.size(); ++rank) {
+        try {
+            std::vector<CatalogueEntry> entries = entries_of(*stores[rank], rank);
+            std::move(entries.begin(), entries.end(), std::back_inserter(catalogue.entries));
+        } catch (const Error& error) {
+            if (ends_the_call(error)) throw;
+            catalogue.troubles.push_back(StoreTrouble{.store = stores[rank]->name(), .error = error});
+        }
+    }
+    std::sort(catalogue.entries.begin(), catalogue.entries.end(), comes_first);
+    return catalogue;
 }
 
 }  // namespace
@@ -64,30 +117,21 @@ std::optional<CatalogueEntry> read_entry(Store& store, std::size_t rank, const s
         if (error.code == ErrorCode::not_found) return std::nullopt;
         if (ends_the_call(error) || error.code == ErrorCode::unreachable) throw;
         entry.refused = error.message;
-        return entry;
     }
-    entry.verified = verification_of(read_notes(store, set, id, control), entry.manifest_sha256);
+    add_notes(entry, store, set, control);
     return entry;
 }
 
 Catalogue read_catalogue(const std::string& set, const Stores& stores, const WorkControl& control) {
     check_part_name(set, "backup set");
-    Catalogue catalogue;
-    for (std::size_t rank = 0; rank < stores.size(); ++rank) {
-        Store& store = *stores[rank];
-        std::vector<CatalogueEntry> entries;
-        try {
-            for (const std::string& id : ids_in(store, set, control))
-                if (auto entry = read_entry(store, rank, set, id, control)) entries.push_back(std::move(*entry));
-        } catch (const Error& error) {
-            if (ends_the_call(error)) throw;
-            catalogue.troubles.push_back(StoreTrouble{.store = store.name(), .error = error});
-            continue;
-        }
-        std::move(entries.begin(), entries.end(), std::back_inserter(catalogue.entries));
-    }
-    std::sort(catalogue.entries.begin(), catalogue.entries.end(), comes_first);
-    return catalogue;
+    return collect(stores, [&](Store& store, std::size_t rank) { return own_entries(store, rank, set, control); });
+}
+
+Catalogue read_foreign_catalogue(const std::string& set, const Stores& stores, const ForeignLayout& layout,
+                                 const WorkControl& control) {
+    check_part_name(set, "backup set");
+    return collect(stores,
+                   [&](Store& store, std::size_t rank) { return foreign_entries(store, rank, set, layout, control); });
 }
 
 }  // namespace lifeboat

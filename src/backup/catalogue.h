@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "backup/foreign.h"
 #include "backup/manifest.h"
 #include "backup/notes.h"
 #include "base/error.h"
@@ -22,10 +23,11 @@ struct CatalogueEntry {
     std::string id;
     std::string store;
     std::size_t store_rank = 0;   // place of the store in the set's list
-    std::string manifest_sha256;  // empty when it could not be read
+    std::string manifest_sha256;  // of a foreign backup: of its listing; empty when it could not be read
     std::optional<Manifest> manifest;
     std::string refused;  // why there is no manifest here; empty otherwise
     Verified verified;
+    std::optional<Pin> pin;
 };
 
 struct StoreTrouble {
@@ -43,6 +45,9 @@ bool comes_first(const CatalogueEntry& a, const CatalogueEntry& b);
 
 // Folders without a manifest are no backups (being made, being removed). Throws only Error{cancelled | timed_out}.
 Catalogue read_catalogue(const std::string& set, const Stores& stores, const WorkControl& control = {});
+// The same of what other tools made: every backup that their names tell of.
+Catalogue read_foreign_catalogue(const std::string& set, const Stores& stores, const ForeignLayout& layout,
+                                 const WorkControl& control = {});
 // One backup of one store, its notes included; nullopt when it does not exist there. Throws when the store cannot be
 // read.
 std::optional<CatalogueEntry> read_entry(Store& store, std::size_t rank, const std::string& set, const std::string& id,

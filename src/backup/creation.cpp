@@ -1,11 +1,17 @@
 #include "backup/creation.h"
 
 #include <algorithm>
+#include <cerrno>
+
+#include <fcntl.h>
 
 #include "backup/layout.h"
 #include "base/error.h"
 #include "base/sha256.h"
 #include "base/version.h"
+#include "world/file_content.h"
+#include "world/file_descriptor.h"
+#include "world/files.h"
 #include "world/tree.h"
 
 namespace lifeboat {
@@ -120,6 +126,38 @@ void write_to(Store& store, const CreateRequest& request, const Manifest& manife
     store.write(manifest_key(request.set, request.id), content_of(text), WriteOptions{.exclusive = true}, control);
 }
 
+// The dumped file becomes the stored one: encrypted once, whatever the number of stores.
+void encrypt(ManifestObject& object, const std::filesystem::path& folder, const EncryptionKey& key,
+             ByteProgress& progress, const WorkControl& control) {
+    const std::filesystem::path plain = folder / object.key;
+    const std::filesystem::path sealed = plain.string() + ".sealed";
+    const FileDescriptor file(::open(sealed.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
+    if (!file) throw_errno("make '" + sealed.string() + "'", errno);
+    Sha256 stored;
+    std::uint64_t size = 0;
+    Encryption encryption(
+        key,
+        [&](std::span<const std::byte> bytes) {
+            stored.update(bytes);
+            size += bytes.size();
+            write_all(file.get(), bytes, "write '" + sealed.string() + "'");
+        },
+        PlainDigest::left_out);  // the dump was hashed when it was made
+    const ByteSource source = content_of_file(plain.string()).open(0);
+    std::vector<std::byte> buffer(1u << 20);
+    for (std::size_t count = source(buffer); count > 0; count = source(buffer)) {
+        control.check();
+        encryption.write(std::span(buffer).first(count));
+        progress.add(count);
+    }
+    ObjectEncryption encrypted = encryption.finish();
+    encrypted.plain_sha256 = object.sha256;
+    std::filesystem::rename(sealed, plain);
+    object.size = Bytes{size};
+    object.sha256 = to_hex(stored.finish());
+    object.encryption = std::move(encrypted);
+}
+
 class Creation {
   public:
     Creation(const CreateRequest& request, const Clock& clock, const BackupWork& work)
@@ -177,8 +215,16 @@ class Creation {
                           .set = request_.set,
                           .started_at = request_.started_at,
                           .made_by = "lifeboat " + std::string(version())};
-        for (const ComponentSource& source : request_.sources)
+        for (const ComponentSource& source : request_.sources) {
             manifest.components.push_back(dump(source, folder_, clock_, work_));
+            if (!request_.key) continue;
+            ByteProgress progress(work_, "encrypting '" + source.name + "'",
+                                  manifest.components.back().objects.size() == 1
+                                      ? std::optional(manifest.components.back().objects.front().size.count)
+                                      : std::nullopt);
+            for (ManifestObject& object : manifest.components.back().objects)
+                encrypt(object, folder_, *request_.key, progress, control_);
+        }
         manifest.consistent_at = manifest.components.front().consistent_at;
         for (const ManifestComponent& component : manifest.components)
             manifest.consistent_at = std::min(manifest.consistent_at, component.consistent_at);

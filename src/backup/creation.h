@@ -3,11 +3,13 @@
 // deed), so that two makers of one second cannot mix their objects and an undo removes nothing but its own.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "backup/catalogue.h"
 #include "backup/dump.h"
+#include "backup/encryption.h"
 #include "backup/work.h"
 
 namespace lifeboat {
@@ -24,6 +26,7 @@ struct CreateRequest {
     std::string claim;  // token of this deed, the same for every attempt
     std::vector<ComponentSource> sources;
     Stores stores;
+    std::optional<EncryptionKey> key;  // what is stored is encrypted with it
 };
 
 struct CreatedBackup {

@@ -98,6 +98,7 @@ ManifestComponent dump(const ComponentSource& source, const std::filesystem::pat
     return std::visit(Overloaded{
                           [&](const PostgresSource& from) { return dump_postgres(source.name, from, folder, work); },
                           [&](const SqliteSource& from) { return dump_sqlite(source.name, from, folder, clock, work); },
+                          [&](const RedisSource& from) { return dump_redis(source.name, from, folder, clock, work); },
                           [&](const FilesSource& from) { return dump_files(source.name, from, folder, clock, work); },
                       },
                       source.from);

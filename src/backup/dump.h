@@ -10,6 +10,7 @@
 #include "backup/manifest.h"
 #include "backup/work.h"
 #include "world/postgres.h"
+#include "world/redis.h"
 
 namespace lifeboat {
 
@@ -21,13 +22,18 @@ struct PostgresSource {
 struct SqliteSource {
     std::filesystem::path path;
 };
+// A snapshot as replicas get it: no access to the server's disk is needed, and where the server keeps an append-only
+// file everything in that is in the snapshot too.
+struct RedisSource {
+    std::function<RedisConnection(const WorkControl& control)> connect;
+};
 struct FilesSource {
     std::filesystem::path path;
 };
 
 struct ComponentSource {
     std::string name;
-    std::variant<PostgresSource, SqliteSource, FilesSource> from;
+    std::variant<PostgresSource, SqliteSource, RedisSource, FilesSource> from;
 };
 
 // Into `<folder>/<name>/`, which must not exist; the keys of the manifest's objects are the paths below `folder`.
@@ -38,6 +44,10 @@ ManifestComponent dump_postgres(const std::string& name, const PostgresSource& s
                                 const std::filesystem::path& folder, const BackupWork& work);
 ManifestComponent dump_sqlite(const std::string& name, const SqliteSource& source, const std::filesystem::path& folder,
                               const Clock& clock, const BackupWork& work);
+// The facts name the keys of each database right before and right after; `snapshot_keys` is how many the snapshot
+// holds.
+ManifestComponent dump_redis(const std::string& name, const RedisSource& source, const std::filesystem::path& folder,
+                             const Clock& clock, const BackupWork& work);
 ManifestComponent dump_files(const std::string& name, const FilesSource& source, const std::filesystem::path& folder,
                              const Clock& clock, const BackupWork& work);
 

@@ -1,6 +1,7 @@
 #include "backup/fetch.h"
 
 #include <algorithm>
+#include <set>
 
 #include "backup/arrival.h"
 #include "backup/layout.h"
@@ -105,7 +106,7 @@ class Fetch {
         // what was verified so far stays for the next attempt
         if (for_now) throw for_now->during("fetching backup '" + copies.front().id + "'");
         remove_tree(folder);
-        remove_file(part_of(copies.front().id));
+        remove_part(part_of(copies.front().id));
         return std::nullopt;
     }
 
@@ -116,8 +117,14 @@ class Fetch {
         std::string text;
         Manifest manifest;
         try {
-            text = read_manifest_text(*store, request_.set, candidate, control_);
-            manifest = parse_manifest(text, "backup '" + candidate.id + "'");
+            if (request_.foreign) {
+                ForeignBackup backup = read_chosen(*store, candidate);
+                text = std::move(backup.listing);
+                manifest = std::move(*backup.manifest);
+            } else {
+                text = read_manifest_text(*store, request_.set, candidate, control_);
+                manifest = parse_manifest(text, "backup '" + candidate.id + "'");
+            }
             if (manifest.id != candidate.id || manifest.set != request_.set)
                 throw Error{ErrorCode::corrupt,
                             "the manifest belongs to backup '" + manifest.id + "' of set '" + manifest.set + "'"};
@@ -125,15 +132,59 @@ class Fetch {
             if (!is_about_the_source(error.code)) throw;
             throw SourceTrouble{error};
         }
+        require_keys(*store, candidate, manifest);
         begin_folder(folder, text);
 
         Fetched fetched{.from = candidate, .manifest = manifest, .folder = folder};
         fetch_objects(*store, manifest, folder, fetched.kept);
+        if (request_.foreign) require_unchanged(*store, candidate);
         for (const ManifestComponent& component : manifest.components)
             fetched.components[component.name] = path_of(component, folder);
         if (request_.level >= Level::readable) require_all_readable(manifest, folder);
         fetched.refused = refused_;
         return fetched;
+    }
+
+    // What another tool made, as it was when it was chosen.
+    ForeignBackup read_chosen(Store& store, const FetchCandidate& candidate) const {
+        ForeignBackup backup = read_foreign(store, request_.set, *request_.foreign, candidate.id, control_);
+        const std::string found = sha256_hex(backup.listing);
+        if (found != candidate.manifest_sha256)
+            throw store_error(ErrorCode::corrupt, store.name(), {},
+                              "backup '" + candidate.id +
+                                  "' is another one than was chosen: the SHA-256 of its listing "
+                                  "is " +
+                                  found + " instead of " + candidate.manifest_sha256);
+        return backup;
+    }
+
+    // No digest tells whether objects of two versions were mixed: the listing afterwards does.
+    void require_unchanged(Store& store, const FetchCandidate& candidate) const {
+        try {
+            read_chosen(store, candidate);
+        } catch (const Error& error) {
+            if (!is_about_the_source(error.code)) throw;
+            throw SourceTrouble{error};
+        }
+    }
+
+    // Before hours of fetching: is there a key for every object? A missing one is no reason to restore older data.
+    void require_keys(Store& store, const FetchCandidate& candidate, const Manifest& manifest) const {
+        std::set<std::string> known;
+        for (const ManifestComponent& component : manifest.components) {
+            for (const ManifestObject& object : component.objects) {
+                if (!object.encryption || !known.insert(object.encryption->key_hint).second) continue;
+                const std::string key = stored_key(manifest, object);
+                EncryptionHeader header;
+                try {
+                    header = read_encryption_header(store, key, object.size, control_);
+                } catch (const Error& error) {
+                    if (!is_about_the_source(error.code)) throw;
+                    throw SourceTrouble{error};
+                }
+                request_.keys.material_for(header, "backup '" + candidate.id + "' in store '" + store.name() + "'");
+            }
+        }
     }
 
     // Only objects of this very manifest may lie there.
@@ -159,6 +210,7 @@ class Fetch {
                               manifest.size().count);
         std::vector<const ManifestObject*> missing;
         std::uint64_t needed = 0;
+        std::uint64_t largest_plain = 0;  // beside the stored bytes while it is decrypted
         for (const ManifestComponent& component : manifest.components) {
             for (const ManifestObject& object : component.objects) {
                 if (is_object(folder / object.key, object, progress, control_)) {
@@ -166,9 +218,11 @@ class Fetch {
                 } else {
                     missing.push_back(&object);
                     needed += object.size.count;
+                    if (object.encryption) largest_plain = std::max(largest_plain, object.plain_size().count);
                 }
             }
         }
+        needed += largest_plain;
         const FileSystemSpace space = space_at(folder);
         if (space.free.count < needed)
             throw Error{ErrorCode::disk_full,
@@ -179,7 +233,7 @@ class Fetch {
         const std::filesystem::path part = part_of(manifest.id);
         for (const ManifestObject* object : missing) {
             progress.rename("fetching '" + object->key + "' from '" + store.name() + "'");
-            fetch_object(store, object_key(request_.set, manifest.id, object->key), *object, folder / object->key, part,
+            fetch_object(store, stored_key(manifest, *object), *object, request_.keys, folder / object->key, part,
                          progress, control_);
         }
     }

@@ -6,10 +6,12 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "backup/catalogue.h"
+#include "backup/encryption.h"
 #include "backup/level.h"
 #include "backup/work.h"
 
@@ -34,8 +36,10 @@ struct FetchRequest {
     std::string set;
     std::vector<FetchCandidate> candidates;  // in the order to be tried
     Stores stores;
-    std::filesystem::path folder;   // a backup goes to <folder>/<id>/, its manifest too
-    Level level = Level::readable;  // checksummed or readable
+    std::optional<ForeignLayout> foreign = std::nullopt;  // of a set that other tools fill
+    KeyRing keys;                                         // for what is encrypted; old backups may need old keys
+    std::filesystem::path folder;                         // a backup goes to <folder>/<id>/, its manifest too
+    Level level = Level::readable;                        // checksummed or readable
     std::function<void(const std::vector<FetchRefusal>& so_far)> refused = [](const auto&) {};
 };
 

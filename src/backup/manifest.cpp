@@ -67,22 +67,39 @@ class Fields {
 constexpr std::string_view hexadecimal = "0123456789abcdef";
 
 ComponentKind kind_named(const Fields& fields, const std::string& name) {
-    for (const ComponentKind kind : {ComponentKind::postgres, ComponentKind::sqlite, ComponentKind::files})
+    for (const ComponentKind kind : {ComponentKind::postgres, ComponentKind::sqlite, ComponentKind::redis,
+                                     ComponentKind::files, ComponentKind::archive})
         if (to_text(kind) == name) return kind;
     throw fields.damaged("'" + printable(name) + "' is no kind of component");
 }
 
+bool is_sha256(const std::string& text) {
+    return text.size() == 64 && text.find_first_not_of(hexadecimal) == std::string::npos;
+}
+
+ObjectEncryption encryption_from_json(const Json& value, const std::string& where) {
+    const Fields fields(value, where);
+    fields.only({"scheme", "key", "plain_size", "plain_sha256"});
+    ObjectEncryption encryption{.scheme = fields.text("scheme"),
+                                .key_hint = fields.text("key"),
+                                .plain_size = Bytes{fields.count("plain_size")},
+                                .plain_sha256 = fields.text("plain_sha256")};
+    if (!is_sha256(encryption.plain_sha256)) throw fields.damaged("field 'plain_sha256' is no SHA-256");
+    return encryption;
+}
+
 ManifestObject object_from_json(const Json& value, const std::string& component, const std::string& where) {
     const Fields fields(value, where);
-    fields.only({"key", "size", "sha256"});
+    fields.only({"key", "size", "sha256", "encryption"});
     ManifestObject object{
         .key = fields.text("key"), .size = Bytes{fields.count("size")}, .sha256 = fields.text("sha256")};
     const std::string why = key_refusal(object.key);
     if (!why.empty()) throw fields.damaged("object '" + printable(object.key) + "': " + why);
     if (!object.key.starts_with(component + "/"))
         throw fields.damaged("object '" + object.key + "' is not in the folder of its component");
-    if (object.sha256.size() != 64 || object.sha256.find_first_not_of(hexadecimal) != std::string::npos)
-        throw fields.damaged("field 'sha256' is no SHA-256");
+    if (!is_sha256(object.sha256)) throw fields.damaged("field 'sha256' is no SHA-256");
+    if (value.contains("encryption"))
+        object.encryption = encryption_from_json(value.at("encryption"), where + ".encryption");
     return object;
 }
 
@@ -113,8 +130,14 @@ ManifestComponent component_from_json(const Json& value, const std::string& wher
 
 Json to_json(const ManifestComponent& component) {
     Json objects = Json::array();
-    for (const ManifestObject& object : component.objects)
+    for (const ManifestObject& object : component.objects) {
         objects.push_back({{"key", object.key}, {"size", object.size.count}, {"sha256", object.sha256}});
+        if (const auto& encryption = object.encryption)
+            objects.back()["encryption"] = {{"scheme", encryption->scheme},
+                                            {"key", encryption->key_hint},
+                                            {"plain_size", encryption->plain_size.count},
+                                            {"plain_sha256", encryption->plain_sha256}};
+    }
     return {{"name", component.name},        {"kind", to_text(component.kind)},
             {"format", component.format},    {"consistent_at", to_text(component.consistent_at)},
             {"objects", std::move(objects)}, {"facts", component.facts}};
@@ -128,8 +151,12 @@ std::string_view to_text(ComponentKind kind) {
             return "postgres";
         case ComponentKind::sqlite:
             return "sqlite";
+        case ComponentKind::redis:
+            return "redis";
         case ComponentKind::files:
             return "files";
+        case ComponentKind::archive:
+            return "archive";
     }
     return {};
 }
@@ -140,6 +167,21 @@ Bytes Manifest::size() const {
         for (const ManifestObject& object : component.objects)
             total.count += object.size.count;
     return total;
+}
+
+Bytes Manifest::plain_size() const {
+    Bytes total;
+    for (const ManifestComponent& component : components)
+        for (const ManifestObject& object : component.objects)
+            total.count += object.plain_size().count;
+    return total;
+}
+
+bool Manifest::encrypted() const {
+    return std::all_of(components.begin(), components.end(), [](const ManifestComponent& component) {
+        return std::all_of(component.objects.begin(), component.objects.end(),
+                           [](const ManifestObject& object) { return object.encryption.has_value(); });
+    });
 }
 
 std::size_t Manifest::objects() const {
@@ -153,6 +195,10 @@ const ManifestComponent* Manifest::component(std::string_view name) const {
     for (const ManifestComponent& component : components)
         if (component.name == name) return &component;
     return nullptr;
+}
+
+std::string stored_key(const Manifest& manifest, const ManifestObject& object) {
+    return object.stored_as.empty() ? object_key(manifest.set, manifest.id, object.key) : object.stored_as;
 }
 
 Json to_json(const Manifest& manifest) {
@@ -205,9 +251,12 @@ Manifest parse_manifest(std::string_view text, std::string_view where) {
         if (added.consistent_at < manifest.consistent_at)
             throw fields.damaged("component '" + added.name + "' is older than the backup");
         for (const ManifestObject& object : added.objects) {
-            if (object.size.count > std::numeric_limits<std::uint64_t>::max() - total)
-                throw fields.damaged("its sizes are impossible");
-            total += object.size.count;
+            // of both kinds together: what a fetch needs at the most
+            for (const std::uint64_t size : {object.size.count, object.plain_size().count}) {
+                if (size > std::numeric_limits<std::uint64_t>::max() - total)
+                    throw fields.damaged("its sizes are impossible");
+                total += size;
+            }
         }
     }
     if (manifest.components.empty()) throw fields.damaged("it has no components");

@@ -19,20 +19,34 @@ namespace lifeboat {
 
 inline constexpr std::string_view manifest_format = "manifest/v1";
 
-enum class ComponentKind { postgres, sqlite, files };
+enum class ComponentKind { postgres, sqlite, redis, files, archive };
 std::string_view to_text(ComponentKind kind);
+
+// How an object is encrypted (encryption.h).
+struct ObjectEncryption {
+    std::string scheme;
+    std::string key_hint;  // which key it takes
+    Bytes plain_size;
+    std::string plain_sha256;  // lower-case hexadecimal; empty: not computed
+    bool operator==(const ObjectEncryption&) const = default;
+};
 
 struct ManifestObject {
     std::string key;     // below the backup's folder: "shop/shop.dump"
     Bytes size;          // of the stored bytes
-    std::string sha256;  // of the stored bytes, lower-case hexadecimal
+    std::string sha256;  // of the stored bytes, lower-case hexadecimal; empty: not stated by who made it
+    std::optional<ObjectEncryption> encryption = std::nullopt;
+    std::string stored_as = {};  // its whole key where another tool chose it; empty: below the backup's folder
+
+    Bytes plain_size() const { return encryption ? encryption->plain_size : size; }
+    const std::string& plain_sha256() const { return encryption ? encryption->plain_sha256 : sha256; }
     bool operator==(const ManifestObject&) const = default;
 };
 
 struct ManifestComponent {
     std::string name;  // of the resource; the folder of its objects
     ComponentKind kind = ComponentKind::files;
-    std::string format;         // postgres: custom, directory, tar, plain; sqlite: database; files: tar
+    std::string format;         // postgres: custom, directory, tar, plain; sqlite: database; redis: rdb; files: tar
     Timestamp consistent_at{};  // nothing written before that instant is missing
     std::vector<ManifestObject> objects;
     Json facts =
@@ -47,12 +61,18 @@ struct Manifest {
     Timestamp consistent_at{};  // the oldest of its components'
     std::string made_by;        // "lifeboat 0.1.0"
     std::vector<ManifestComponent> components;
+    bool time_known = true;  // false where a foreign backup's name states none: `consistent_at` means nothing then
     bool operator==(const Manifest&) const = default;
 
-    Bytes size() const;
+    Bytes size() const;        // of the stored bytes
+    Bytes plain_size() const;  // of what is restored from
+    bool encrypted() const;    // every object is
     std::size_t objects() const;
     const ManifestComponent* component(std::string_view name) const;
 };
+
+// Where an object lies in a store.
+std::string stored_key(const Manifest& manifest, const ManifestObject& object);
 
 Json to_json(const Manifest& manifest);
 // The very bytes of manifest.json; their SHA-256 is the backup's identity in plans.

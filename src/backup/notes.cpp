@@ -81,6 +81,28 @@ BackupNote verified_note(Timestamp at, std::string manifest_sha256, Level level,
                       .facts = {{"level", to_text(level)}, {"problems", problems}}};
 }
 
+BackupNote pin_note(Timestamp at, std::string manifest_sha256, bool pinned, const std::string& reason,
+                    const std::string& by) {
+    return BackupNote{.kind = pinned ? "pinned" : "unpinned",
+                      .at = at,
+                      .manifest_sha256 = std::move(manifest_sha256),
+                      .facts = {{"reason", reason}, {"by", by}}};
+}
+
+std::optional<Pin> pin_of(std::span<const BackupNote> notes) {
+    const auto text_in = [](const Json& facts, const char* name) {
+        const auto found = facts.find(name);
+        return found != facts.end() && found->is_string() ? found->get<std::string>() : std::string();
+    };
+    std::optional<Pin> pin;
+    for (const BackupNote& note : notes) {
+        if (note.kind == "pinned")
+            pin = Pin{.reason = text_in(note.facts, "reason"), .by = text_in(note.facts, "by"), .at = note.at};
+        if (note.kind == "unpinned") pin.reset();
+    }
+    return pin;
+}
+
 Verified verification_of(std::span<const BackupNote> notes, std::string_view manifest_sha256) {
     Verified verified;
     for (const BackupNote& note : notes) {

@@ -17,7 +17,7 @@ namespace lifeboat {
 inline constexpr std::string_view note_format = "note/v1";
 
 struct BackupNote {
-    std::string kind;  // "verified"
+    std::string kind;  // "verified", "pinned", "unpinned"
     Timestamp at{};
     std::string manifest_sha256;  // of the manifest it is about
     Json facts = Json::object();  // verified: {level, problems: [{object, why}]}
@@ -39,5 +39,17 @@ struct Verified {
 };
 // Pure: the highest level since the last note that found damage, among notes about exactly this manifest.
 Verified verification_of(std::span<const BackupNote> notes, std::string_view manifest_sha256);
+
+// Keeps a backup from being pruned, or lets it go again. `reason` and `by` are for people.
+BackupNote pin_note(Timestamp at, std::string manifest_sha256, bool pinned, const std::string& reason,
+                    const std::string& by);
+
+struct Pin {
+    std::string reason;
+    std::string by;
+    Timestamp at{};
+};
+// Pure: the last word, nullopt when it is not pinned. About the backup, whatever its manifest: a pin must not fall off.
+std::optional<Pin> pin_of(std::span<const BackupNote> notes);
 
 }  // namespace lifeboat

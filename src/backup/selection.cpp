@@ -12,6 +12,11 @@ constexpr Duration clock_tolerance = std::chrono::minutes(5);
 std::string refusal(const CatalogueEntry& entry, const SelectionLimits& limits) {
     if (!limits.id.empty() && entry.id != limits.id) return "another backup was asked for: '" + limits.id + "'";
     if (!entry.manifest) return entry.refused;
+    if (!entry.manifest->time_known) {
+        if (limits.id.empty()) return "the time of its data is not known: it is only taken when its id is asked for";
+        if (limits.before || limits.max_age)
+            return "the time of its data is not known, so it satisfies no limit of time";
+    }
     const Timestamp at = entry.manifest->consistent_at;
     if (limits.id.empty() && at > limits.now + clock_tolerance)
         return "its data is as of " + to_human(at) + ", which by this machine's clock is " + to_human(at - limits.now) +

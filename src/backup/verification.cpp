@@ -14,11 +14,13 @@ namespace {
 
 class Check {
   public:
-    Check(Store& store, const std::string& set, const CatalogueEntry& entry, const BackupWork& work)
+    Check(Store& store, const std::string& set, const CatalogueEntry& entry, const KeyRing& keys,
+          const BackupWork& work)
         : store_(store),
           set_(set),
           id_(entry.id),
           entry_(entry),
+          keys_(keys),
           manifest_(*entry.manifest),
           work_(work),
           control_(work.control) {
@@ -49,26 +51,26 @@ class Check {
     }
 
     void complete() {
+        if (is_foreign(manifest_)) {
+            for (const ManifestComponent& component : manifest_.components)
+                for (const ManifestObject& object : component.objects)
+                    look_at(object, store_.stat(stored_key(manifest_, object), control_));
+            return;
+        }
         const std::string folder = backup_folder(set_, id_);
-        std::map<std::string, Bytes> there;
+        std::map<std::string, StoredObject> there;
         store_.list(
             ListQuery{.prefix = folder},
             [&](std::span<const Listed> page) {
                 for (const Listed& line : page)
-                    there[line.object.key.substr(folder.size())] = line.object.size;
+                    there[line.object.key] = line.object;
                 return true;
             },
             control_);
         for (const ManifestComponent& component : manifest_.components) {
             for (const ManifestObject& object : component.objects) {
-                const auto found = there.find(object.key);
-                if (found == there.end())
-                    problem(object.key,
-                            store_error(ErrorCode::incomplete, store_.name(), folder + object.key, "it is missing"));
-                else if (found->second != object.size)
-                    problem(object.key, store_error(ErrorCode::corrupt, store_.name(), folder + object.key,
-                                                    "it has " + std::to_string(found->second.count) +
-                                                        " bytes instead of " + std::to_string(object.size.count)));
+                const auto found = there.find(stored_key(manifest_, object));
+                look_at(object, found == there.end() ? std::nullopt : std::optional(found->second));
             }
         }
         const std::string sums = folder + std::string(sums_name);
@@ -82,13 +84,24 @@ class Check {
         }
     }
 
+    void look_at(const ManifestObject& object, const std::optional<StoredObject>& there) {
+        const std::string key = stored_key(manifest_, object);
+        if (!there) {
+            problem(object.key, store_error(ErrorCode::incomplete, store_.name(), key, "it is missing"));
+        } else if (there->size != object.size) {
+            problem(object.key, store_error(ErrorCode::corrupt, store_.name(), key,
+                                            "it has " + std::to_string(there->size.count) + " bytes instead of " +
+                                                std::to_string(object.size.count)));
+        }
+    }
+
     void checksummed() {
         ByteProgress progress(work_, "reading backup '" + id_ + "' from '" + store_.name() + "'",
                               manifest_.size().count);
         for (const ManifestComponent& component : manifest_.components) {
             for (const ManifestObject& object : component.objects) {
                 try {
-                    check_object(store_, object_key(set_, id_, object.key), object, progress, control_);
+                    check_object(store_, stored_key(manifest_, object), object, progress, control_);
                 } catch (const SourceTrouble& trouble) {
                     problem(object.key, trouble.error);
                 }
@@ -103,7 +116,7 @@ class Check {
                                   std::nullopt);
             try {
                 for (const ManifestObject& object : component.objects)
-                    fetch_object(store_, object_key(set_, id_, object.key), object, place.path() / object.key,
+                    fetch_object(store_, stored_key(manifest_, object), object, keys_, place.path() / object.key,
                                  place.path() / "part", progress, control_);
                 require_readable(component, path_of(component, place.path()), work_);
             } catch (const SourceTrouble& trouble) {
@@ -121,6 +134,7 @@ class Check {
     const std::string& set_;
     const std::string& id_;
     const CatalogueEntry& entry_;
+    const KeyRing& keys_;
     const Manifest& manifest_;
     const BackupWork& work_;
     WorkControl control_;
@@ -133,9 +147,9 @@ Json to_json(const VerificationProblem& problem) {
     return {{"object", problem.object}, {"why", problem.why}};
 }
 
-Verification verify_backup(Store& store, const std::string& set, const CatalogueEntry& entry, Level wanted,
-                           const BackupWork& work) {
-    return Check(store, set, entry, work).up_to(wanted);
+Verification verify_backup(Store& store, const std::string& set, const CatalogueEntry& entry, const KeyRing& keys,
+                           Level wanted, const BackupWork& work) {
+    return Check(store, set, entry, keys, work).up_to(wanted);
 }
 
 }  // namespace lifeboat

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "backup/catalogue.h"
+#include "backup/encryption.h"
 #include "backup/level.h"
 #include "backup/work.h"
 
@@ -25,7 +26,7 @@ struct Verification {
 // `entry` has a manifest. `readable` needs room in the workspace for the largest component. Throws Error{unsupported}
 // for the levels above it, and what it meets where the store could not be asked (unreachable, …) rather than calling
 // that damage.
-Verification verify_backup(Store& store, const std::string& set, const CatalogueEntry& entry, Level wanted,
-                           const BackupWork& work);
+Verification verify_backup(Store& store, const std::string& set, const CatalogueEntry& entry, const KeyRing& keys,
+                           Level wanted, const BackupWork& work);
 
 }  // namespace lifeboat

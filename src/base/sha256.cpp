@@ -55,6 +55,27 @@ std::string sha256_hex(std::string_view bytes) {
     return to_hex(sha256(bytes));
 }
 
+Digest hmac_sha256(std::string_view key, std::string_view text) {
+    constexpr std::size_t block = 64;
+    std::string padded(key);
+    if (padded.size() > block) {
+        const Digest shorter = sha256(padded);
+        padded.assign(shorter.begin(), shorter.end());
+    }
+    padded.resize(block, '\0');
+    const auto keyed = [&padded](char mask, std::string_view rest) {
+        std::string start = padded;
+        for (char& byte : start)
+            byte = static_cast<char>(byte ^ mask);
+        Sha256 digest;
+        digest.update(start);
+        digest.update(rest);
+        return digest.finish();
+    };
+    const Digest inner = keyed(0x36, text);
+    return keyed(0x5c, std::string(inner.begin(), inner.end()));
+}
+
 std::string to_hex(std::span<const std::uint8_t> bytes) {
     constexpr std::string_view digits = "0123456789abcdef";
     std::string text;

@@ -33,6 +33,7 @@ class Sha256 {
 Digest sha256(std::string_view bytes);
 // Lower-case hexadecimal of sha256(bytes).
 std::string sha256_hex(std::string_view bytes);
+Digest hmac_sha256(std::string_view key, std::string_view text);
 std::string to_hex(std::span<const std::uint8_t> bytes);
 
 }  // namespace lifeboat

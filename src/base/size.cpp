@@ -75,6 +75,14 @@ std::optional<Bytes> parse_bytes(std::string_view text) {
     return Bytes{whole * *unit + part};
 }
 
+std::optional<Bytes> parse_rate(std::string_view text) {
+    constexpr std::string_view by_the_second = "/s";
+    if (!text.ends_with(by_the_second)) return std::nullopt;
+    text.remove_suffix(by_the_second.size());
+    const std::optional<Bytes> rate = parse_bytes(text);
+    return rate && rate->count > 0 ? rate : std::nullopt;
+}
+
 std::string to_text(Bytes size) {
     if (size.count == 0) return "0B";
     const std::string binary = exact(size.count, binary_units);

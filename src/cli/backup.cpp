@@ -1,15 +1,280 @@
 #include <algorithm>
 
+#include "actions/backup_catalogue.h"
+#include "actions/backup_family.h"
+#include "backup/fetch.h"
 #include "base/text.h"
+#include "cli/backup_shown.h"
 #include "cli/hands.h"
 #include "cli/interrupts.h"
 #include "cli/loading.h"
 #include "cli/places.h"
 #include "cli/verb.h"
+#include "report/words.h"
+#include "world/files.h"
 
 namespace lifeboat {
 
 namespace {
+
+// What every word after `lifeboat backup` works with.
+class Work {
+  public:
+    Work(const Call& call, Session& session, const Hands& hands, const BackupSet& set, std::filesystem::path state)
+        : call_(call), session_(session), hands_(hands), set_(set), state_(std::move(state)) {}
+
+    const Call& call() const { return call_; }
+    Session& session() const { return session_; }
+    const BackupSet& set() const { return set_; }
+    const ActionWorld& world() const { return hands_.world(); }
+    WorkControl control() const { return {.stop = stop_.get_token()}; }
+
+    Stores stores() const {
+        return open_stores(world(), set_, call_.all("--store"),
+                           [this](std::string_view line) { session_.log.debug(std::string(line)); });
+    }
+    // Says which stores could not be read.
+    Catalogue catalogue(const Stores& stores) const {
+        Catalogue catalogue = catalogue_of(set_, stores, control());
+        for (const StoreTrouble& trouble : catalogue.troubles)
+            session_.terminal.talk("warning: " + printable(trouble.error.full_message()) + "\n");
+        return catalogue;
+    }
+
+    // Runs `deed` with its progress on the terminal.
+    template <typename Deed>
+    auto shown(const Deed& deed) const {
+        try {
+            auto result = deed();
+            session_.terminal.live("");
+            return result;
+        } catch (...) {
+            session_.terminal.live("");
+            throw;
+        }
+    }
+    Outputs do_now(const std::string& action, Json arguments) const {
+        arguments["backup"] = Json{{"backup", set_.name}};
+        return shown([&] {
+            return hands_.do_now(action, std::move(arguments), "backup-" + *call_.one("what"), std::nullopt,
+                                 stop_.get_token(), [this](const Progress& step) { progress(step); });
+        });
+    }
+
+    void progress(const Progress& step) const {
+        std::string line = printable(step.what);
+        if (step.done) line += "  " + to_human(Bytes{*step.done});
+        if (step.done && step.total) line += " of " + to_human(Bytes{*step.total});
+        session_.terminal.live(line);
+    }
+
+    // Text for people on stdout, or one JSON document.
+    void tell(const std::string& text, const Json& json) const {
+        session_.terminal.output(session_.json ? to_pretty_text(json) + "\n" : text);
+    }
+
+    const std::filesystem::path& state() const { return state_; }
+
+  private:
+    const Call& call_;
+    Session& session_;
+    const Hands& hands_;
+    const BackupSet& set_;
+    std::filesystem::path state_;
+    std::stop_source stop_;
+    const Interrupts interrupts_{[this](int, int) { stop_.request_stop(); }};
+};
+
+std::string outputs_text(const std::string& headline, const Outputs& outputs) {
+    std::string text = headline + "\n";
+    for (const auto& [name, value] : outputs.items())
+        text += "  " + name + ": " + value_text(value) + "\n";
+    return text;
+}
+
+Json outputs_json(const BackupSet& set, const Outputs& outputs) {
+    return {{"set", set.name}, {"outputs", outputs}};
+}
+
+// The copies of the backup that was asked for, or of the newest.
+std::vector<CatalogueEntry> wanted_copies(const Work& work, const Catalogue& catalogue) {
+    const std::optional<std::string> id = work.call().one("--id");
+    std::vector<CatalogueEntry> copies;
+    std::vector<std::string> ids;
+    for (const CatalogueEntry& entry : catalogue.entries) {
+        ids.push_back(entry.id);
+        if (entry.id == id.value_or(copies.empty() ? entry.id : copies.front().id)) copies.push_back(entry);
+    }
+    if (!copies.empty()) return copies;
+    const std::string set = "backup set '" + work.set().name + "'";
+    if (!id) throw Error{ErrorCode::no_candidate, set + " has no backups"};
+    throw Error{ErrorCode::usage, set + " has no backup '" + printable(*id) + "'" + did_you_mean(*id, ids),
+                "`lifeboat backup list " + work.set().name + "` shows them."};
+}
+
+Json stores_asked(const Call& call) {
+    Json names = Json::array();
+    for (const std::string& name : call.all("--store"))
+        names.push_back(name);
+    return names;
+}
+
+int create(const Work& work) {
+    Json arguments = Json::object();
+    if (work.call().has("--store")) arguments["stores"] = stores_asked(work.call());
+    const Outputs outputs = work.do_now("backup.create", std::move(arguments));
+    work.tell(outputs_text("backup of '" + work.set().name + "' made:", outputs), outputs_json(work.set(), outputs));
+    return outputs.at("failed").empty() ? 0 : 1;
+}
+
+int list(const Work& work) {
+    const Catalogue catalogue = work.catalogue(work.stores());
+    if (catalogue.entries.empty() && !work.session().json) {
+        work.session().terminal.talk(
+            "no backups of '" + work.set().name + "'" +
+            (work.set().foreign.empty() ? "; `lifeboat backup create " + work.set().name + "` makes one" : "") + "\n");
+        return catalogue.troubles.empty() ? 0 : 1;
+    }
+    work.tell(list_text(work.set(), catalogue), list_json(work.set(), catalogue));
+    return catalogue.troubles.empty() ? 0 : 1;
+}
+
+int info(const Work& work) {
+    const std::vector<CatalogueEntry> copies = wanted_copies(work, work.catalogue(work.stores()));
+    work.tell(info_text(copies), info_json(copies));
+    return 0;
+}
+
+int verify(const Work& work) {
+    Json arguments{{"level", work.call().one("--level").value_or("readable")}};
+    if (const auto id = work.call().one("--id")) arguments["id"] = *id;
+    if (work.call().has("--store")) arguments["stores"] = stores_asked(work.call());
+    const Outputs outputs = work.do_now("backup.verify", std::move(arguments));
+    work.tell(outputs_text("backup of '" + work.set().name + "' verified:", outputs),
+              outputs_json(work.set(), outputs));
+    return 0;
+}
+
+std::optional<Timestamp> time_asked(const Call& call) {
+    const auto text = call.one("--before");
+    if (!text) return std::nullopt;
+    const auto when = parse_timestamp(*text);
+    if (!when)
+        throw Error{ErrorCode::usage, "'" + printable(*text) + "' is no time",
+                    "Write it like `2026-02-01T02:00:00Z`, with the zone."};
+    return when;
+}
+
+int fetch(const Work& work) {
+    const auto to = work.call().one("--to");
+    if (!to) throw Error{ErrorCode::usage, "where the backup goes is not said", "Say `--to <folder>`."};
+    const Stores stores = work.stores();
+    const Catalogue catalogue = work.catalogue(stores);
+    const Selection selection = select_backups(catalogue.entries, {.now = work.session().clock.now(),
+                                                                   .before = time_asked(work.call()),
+                                                                   .id = work.call().one("--id").value_or("")});
+    if (selection.eligible.empty()) throw no_candidate(work.set(), selection, catalogue);
+    FetchRequest request{.set = work.set().name,
+                         .stores = stores,
+                         .foreign = foreign_layout(work.set()),
+                         .keys = keys_of(work.world(), work.set()),
+                         .folder = std::filesystem::absolute(*to)};
+    for (const CatalogueEntry& entry : selection.eligible)
+        request.candidates.push_back({.id = entry.id, .store = entry.store, .manifest_sha256 = entry.manifest_sha256});
+    request.refused = [&](const std::vector<FetchRefusal>& so_far) {
+        work.session().terminal.talk("refused backup '" + so_far.back().id + "' in '" + so_far.back().store +
+                                     "': " + printable(so_far.back().why) + "\n");
+    };
+    const Scratch scratch(work.state(), "backup-fetch");
+    const BackupWork around{
+        .control = work.control(),
+        .workspace = scratch.workspace("work"),
+        .run = [&](const Command& command) { return run_child(command, {.stop = work.control().stop}); },
+        .progress =
+            [&](const std::string& what, std::optional<std::uint64_t> done, std::optional<std::uint64_t> total) {
+                work.progress({.what = what, .done = done, .total = total});
+            }};
+    const Fetched fetched = work.shown([&] { return fetch_backup(request, around); });
+    Json components = Json::object();
+    for (const auto& [name, path] : fetched.components)
+        components[name] = path.string();
+    const Outputs outputs{{"id", fetched.from.id},
+                          {"store", fetched.from.store},
+                          {"folder", fetched.folder.string()},
+                          {"components", std::move(components)},
+                          {"consistent_at", time_of(fetched.manifest)},
+                          {"kept", fetched.kept}};
+    work.tell(outputs_text("backup of '" + work.set().name + "' fetched:", outputs), outputs_json(work.set(), outputs));
+    return 0;
+}
+
+int prune(const Work& work) {
+    if (work.call().has("--confirm")) {
+        Json arguments = Json::object();
+        if (work.call().has("--store")) arguments["stores"] = stores_asked(work.call());
+        const Outputs outputs = work.do_now("backup.prune", std::move(arguments));
+        work.tell(outputs_text("backups of '" + work.set().name + "' pruned:", outputs),
+                  outputs_json(work.set(), outputs));
+        return outputs.at("failed").empty() ? 0 : 1;
+    }
+    refuse_foreign(work.set());
+    const Stores stores = work.stores();
+    std::vector<std::string> names;
+    for (const auto& store : stores)
+        names.push_back(store->name());
+    const PrunePlan plan = plan_prune(work.catalogue(stores), names, policy_from(work.set().retain), work.set().max_age,
+                                      work.session().clock.now());
+    work.tell(prune_text(plan), prune_json(work.set(), plan));
+    work.session().terminal.talk("nothing was removed; `lifeboat backup prune " + work.set().name +
+                                 " --confirm` does it\n");
+    return 0;
+}
+
+int pin(const Work& work) {
+    const bool pinned = *work.call().one("what") == "pin";
+    if (!work.call().has("--id")) throw Error{ErrorCode::usage, "which backup is not said", "Say `--id <backup>`."};
+    const Stores stores = work.stores();
+    const std::vector<CatalogueEntry> copies = wanted_copies(work, work.catalogue(stores));
+    for (const CatalogueEntry& copy : copies)
+        write_note(*stores.at(copy.store_rank), work.set().name, copy.id,
+                   pin_note(work.session().clock.now(), copy.manifest_sha256, pinned,
+                            work.call().one("--reason").value_or(""), user_name()),
+                   work.control());
+    work.session().terminal.talk("backup '" + copies.front().id + "' is " +
+                                 (pinned ? "pinned: it is never pruned" : "no longer pinned") + "\n");
+    return 0;
+}
+
+int audit(const Work& work) {
+    AuditRequest request{.set = work.set().name,
+                         .max_age = work.set().max_age,
+                         .encrypts = !work.set().encrypt.is_null(),
+                         .now = work.session().clock.now()};
+    const auto text_in = [](const Json& fields, const char* name) {
+        const auto found = fields.find(name);
+        return found != fields.end() && found->is_string() ? found->get<std::string>() : std::string();
+    };
+    for (const std::string& name : work.set().to) {
+        const ResolvedResource store = work.world().resources.named(name);
+        request.stores.push_back(
+            {.name = name, .media = text_in(store.fields, "media"), .location = text_in(store.fields, "location")});
+    }
+    const Audit found = audit_backups(request, work.catalogue(work.stores()));
+    work.tell(audit_text(found), to_json(found));
+    return found.holds() ? 0 : 1;
+}
+
+struct Word {
+    std::string name;
+    int (*act)(const Work&);
+};
+
+const std::vector<Word>& words() {
+    static const std::vector<Word> all{{"create", create}, {"list", list},   {"info", info},
+                                       {"verify", verify}, {"fetch", fetch}, {"prune", prune},
+                                       {"pin", pin},       {"unpin", pin},   {"audit", audit}};
+    return all;
+}
 
 const BackupSet& set_named(const Site& site, const std::string& name) {
     const auto found = site.backups.find(name);
@@ -22,95 +287,16 @@ const BackupSet& set_named(const Site& site, const std::string& name) {
         names.empty() ? "Sets are declared under `backups:` in the site." : "The sets are: " + join(names, ", ") + "."};
 }
 
-Json reference(const BackupSet& set) {
-    return Json{{"backup", set.name}};
-}
-
-int create(const BackupSet& set, const Hands& hands, Session& session) {
-    std::stop_source stop;
-    const Interrupts interrupts([&stop](int, int) { stop.request_stop(); });
-    const auto progress = [&session](const Progress& step) {
-        std::string line = printable(step.what);
-        if (step.done) line += "  " + to_human(Bytes{*step.done});
-        if (step.done && step.total) line += " of " + to_human(Bytes{*step.total});
-        session.terminal.live(line);
-    };
-    Outputs outputs;
-    try {
-        outputs = hands.do_now("backup.create", Json{{"backup", reference(set)}}, "backup-create", std::nullopt,
-                               stop.get_token(), progress);
-        session.terminal.live("");
-    } catch (const Error&) {
-        session.terminal.live("");
-        throw;
-    }
-    if (session.json) {
-        session.terminal.output(to_pretty_text(Json{{"set", set.name}, {"outputs", outputs}}) + "\n");
-        return 0;
-    }
-    std::string text = "backup of '" + set.name + "' made:\n";
-    for (const auto& [name, value] : outputs.items())
-        text += "  " + name + ": " + value_text(value) + "\n";
-    session.terminal.output(text);
-    return 0;
-}
-
-Json to_json(const Candidate& candidate, const BackupSet& set) {
-    return Json{{"set", set.name},
-                {"id", candidate.id},
-                {"store", candidate.store},
-                {"consistent_at", candidate.consistent_at ? Json(to_text(*candidate.consistent_at)) : Json(nullptr)},
-                {"bytes", candidate.size ? Json(candidate.size->count) : Json(nullptr)},
-                {"verified", candidate.verified},
-                {"refused", candidate.refused}};
-}
-
-// What the catalogue of a set knows, as `backup.select` sees it when it is asked without limits.
-int list(const BackupSet& set, const Hands& hands, const std::filesystem::path& state, Session& session) {
-    const Action* select = hands.actions().find("backup.select");
-    if (select == nullptr) throw Error{ErrorCode::internal, "this program has no action 'backup.select'"};
-    const Scratch scratch(state, "backup-list");
-    Context context;
-    context.run_id = context.step_id = "backup-list";
-    context.arguments = defaults_of(select->spec(), Json{{"backup", reference(set)}});
-    context.workspace = scratch.workspace("work");
-    context.clock = &session.clock;
-    const Survey survey = select->survey(context);
-    if (session.json) {
-        Json backups = Json::array();
-        for (const Candidate& candidate : survey.candidates)
-            backups.push_back(to_json(candidate, set));
-        session.terminal.output(to_pretty_text(Json{{"set", set.name}, {"backups", std::move(backups)}}) + "\n");
-        return 0;
-    }
-    for (const Finding& finding : survey.findings) {
-        if (finding.kind == FindingKind::warning || finding.kind == FindingKind::unknown)
-            session.terminal.talk("warning: " + printable(finding.subject) + ": " + printable(finding.message) + "\n");
-    }
-    if (survey.candidates.empty()) {
-        session.terminal.talk("no backups of '" + set.name + "'; `lifeboat backup create " + set.name +
-                              "` makes one\n");
-        return 0;
-    }
-    std::string text =
-        padded("backup", 24) + padded("store", 12) + padded("data as of", 22) + padded("size", 11) + "verified\n";
-    for (const Candidate& candidate : survey.candidates) {
-        text += padded(printable(candidate.id), 24) + padded(candidate.store, 12) +
-                padded(candidate.consistent_at ? to_human(*candidate.consistent_at) : "unknown", 22) +
-                padded(candidate.size ? to_human(*candidate.size) : "unknown", 11) + candidate.verified +
-                (candidate.refused.empty() ? "" : "  refused: " + printable(candidate.refused)) + "\n";
-    }
-    session.terminal.output(text);
-    return 0;
-}
-
 int backup(const Call& call, Session& session) {
     const std::string what = *call.one("what");
-    const std::vector<std::string> known{"create", "list"};
-    if (what != "create" && what != "list") {
+    const auto word = std::find_if(words().begin(), words().end(), [&](const Word& each) { return each.name == what; });
+    if (word == words().end()) {
+        std::vector<std::string> known;
+        for (const Word& each : words())
+            known.push_back(each.name);
         throw Error{ErrorCode::usage,
                     "unknown word '" + printable(what) + "' after 'lifeboat backup'" + did_you_mean(what, known),
-                    "It is `lifeboat backup create <set>` or `lifeboat backup list <set>`."};
+                    "It is one of " + join(known, ", ") + ", followed by a backup set."};
     }
     Loading loading(all_specs());
     const Site site = loading.site(session);
@@ -118,21 +304,44 @@ int backup(const Call& call, Session& session) {
     const BackupSet& set = set_named(site, *call.one("set"));
     const std::filesystem::path state = state_folder(site);
     const Hands hands(session, site, state);
-    return what == "create" ? create(set, hands, session) : list(set, hands, state, session);
+    return word->act(Work(call, session, hands, set, state));
 }
 
 }  // namespace
 
 Subcommand backup_verb() {
     return {
-        .spec = {.name = "backup",
-                 .summary = "make a backup of a set, or list those that there are",
-                 .doc = "`create` dumps every resource of the set and writes it to every store of the set, manifest "
-                        "last. `list` shows the backups "
-                        "of a set, newest data first, with the level to which each was verified.",
-                 .positionals = {{.name = "what", .doc = "`create` or `list`."},
-                                 {.name = "set", .doc = "A backup set of the site."}},
-                 .examples = {"lifeboat backup create shop", "lifeboat backup list shop"}},
+        .spec =
+            {.name = "backup",
+             .summary = "make, look at, verify, fetch and prune the backups of a set",
+             .doc = "`create` dumps every resource of the set and writes it to every store of the set, manifest "
+                    "last. `list` shows the backups of a set, newest data first, with the level to which each was "
+                    "verified; `info` shows one in full.\n"
+                    "`verify` reads every copy as far as asked and notes the result beside it. `fetch` brings a "
+                    "backup here, decrypted, from whichever store has it whole.\n"
+                    "`prune` shows what the set's retention would remove, and removes it with `--confirm`; `pin` "
+                    "keeps a backup from that. `audit` says whether the set would save the day: three copies, two "
+                    "kinds of media, one off site, fresh, verified, encrypted, restored (exit 1 when not).",
+             .positionals = {{.name = "what",
+                              .doc = "`create`, `list`, `info`, `verify`, `fetch`, `prune`, `pin`, `unpin` or "
+                                     "`audit`."},
+                             {.name = "set", .doc = "A backup set of the site."}},
+             .options = {{.name = "--id", .value = "backup", .doc = "This backup; without it the newest."},
+                         {.name = "--store", .value = "name", .doc = "Only this store of the set.", .repeatable = true},
+                         {.name = "--level",
+                          .value = "level",
+                          .doc = "How far `verify` goes: complete, checksummed, readable, restored or queried; "
+                                 "without it readable."},
+                         {.name = "--to", .value = "folder", .doc = "Where `fetch` puts the backup."},
+                         {.name = "--before",
+                          .value = "time",
+                          .doc = "`fetch`: the newest whose data is not newer than that."},
+                         {.name = "--confirm", .value = "", .doc = "`prune` removes what it shows."},
+                         {.name = "--reason", .value = "text", .doc = "Why a backup is pinned."}},
+             .examples = {"lifeboat backup create shop", "lifeboat backup list shop",
+                          "lifeboat backup verify shop --level checksummed",
+                          "lifeboat backup fetch shop --to /tmp/shop", "lifeboat backup prune shop --confirm",
+                          "lifeboat backup audit shop"}},
         .act = backup,
     };
 }

@@ -23,6 +23,7 @@ class Hands {
     const Faults& faults() const { return faults_; }
     const Resources& resources() const { return resources_; }
     SecretSource& secrets() { return *secrets_; }
+    const ActionWorld& world() const { return world_; }
 
     // One deed outside of any run, at once: prepare, then run. Missing arguments take their defaults. `stop` ends it.
     Outputs do_now(const std::string& action, Json arguments, const std::string& name, std::optional<Duration> timeout,

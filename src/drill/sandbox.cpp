@@ -64,7 +64,17 @@ Json as_words(const Json& value) {
 }
 
 Json backup_yaml(const BackupSet& set) {
-    Json yaml{{"of", set.of}, {"to", set.to}};
+    Json yaml{{"to", set.to}};
+    if (!set.of.empty()) yaml["of"] = set.of;
+    for (const ForeignPattern& each : set.foreign) {
+        Json pattern{{"pattern", each.pattern}, {"kind", each.kind}, {"name", each.component}};
+        if (each.pattern.find("<time>") != std::string::npos) {
+            pattern["time"] = each.time;
+            pattern["zone"] = each.zone;
+        }
+        if (each.optional) pattern["optional"] = true;
+        yaml["foreign"].push_back(std::move(pattern));
+    }
     if (!set.format.empty()) yaml["format"] = set.format;
     if (!set.retain.is_null()) yaml["retain"] = set.retain;
     if (set.max_age) yaml["max_age"] = to_text(*set.max_age);

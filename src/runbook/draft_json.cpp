@@ -213,6 +213,23 @@ Resource resource_from(const std::string& name, const Json& object) {
         .name = name, .type = object.at("type"), .fields = object.at("fields"), .span = span_from(object.at("span"))};
 }
 
+Json foreign_json(const ForeignPattern& each) {
+    return {{"pattern", each.pattern}, {"time", each.time},      {"zone", each.zone},
+            {"kind", each.kind},       {"name", each.component}, {"optional", each.optional}};
+}
+
+std::vector<ForeignPattern> foreign_from(const Json& list) {
+    std::vector<ForeignPattern> patterns;
+    for (const Json& each : list)
+        patterns.push_back({.pattern = each.at("pattern"),
+                            .time = each.at("time"),
+                            .zone = each.at("zone"),
+                            .kind = each.at("kind"),
+                            .component = each.at("name"),
+                            .optional = each.at("optional")});
+    return patterns;
+}
+
 Json backup_json(const BackupSet& set) {
     Json object{{"of", set.of},
                 {"to", set.to},
@@ -221,6 +238,9 @@ Json backup_json(const BackupSet& set) {
                 {"span", span_json(set.span)}};
     put(object, "format", set.format);
     put(object, "max_age", set.max_age);
+    for (const ForeignPattern& each : set.foreign)
+        object["foreign"].push_back(foreign_json(each));
+    if (!set.checks.empty()) object["checks"] = set.checks;
     return object;
 }
 
@@ -232,7 +252,9 @@ BackupSet backup_from(const std::string& name, const Json& object) {
             .encrypt = object.at("encrypt"),
             .retain = object.at("retain"),
             .max_age = duration_at(object, "max_age"),
-            .span = span_from(object.at("span"))};
+            .span = span_from(object.at("span")),
+            .foreign = foreign_from(object.value("foreign", Json::array())),
+            .checks = object.value("checks", Json::array())};
 }
 
 Json secret_json(const SecretOrigin& origin) {

@@ -53,8 +53,8 @@ bool ExpressionCheck::check_template(const Node& text, const ParameterSpec& want
         const bool whole = parsed.parts().size() == 1;
         const bool takes_text = wanted.type == ValueType::text || wanted.type == ValueType::path ||
                                 wanted.type == ValueType::duration || wanted.type == ValueType::size ||
-                                wanted.type == ValueType::timestamp || wanted.type == ValueType::expression ||
-                                wanted.type == ValueType::any;
+                                wanted.type == ValueType::rate || wanted.type == ValueType::timestamp ||
+                                wanted.type == ValueType::expression || wanted.type == ValueType::any;
         if (!whole && !takes_text) {
             file_.error(span_of(file_, text), path.text(),
                         "'" + wanted.name + "' wants " + std::string(described(wanted.type)) +

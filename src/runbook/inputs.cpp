@@ -34,6 +34,7 @@ std::optional<Json> value_in_text(ValueType type, const std::string& text, Times
         }
         case ValueType::duration:
         case ValueType::size:
+        case ValueType::rate:
         case ValueType::path:
             return is_valid_text(type, text) ? std::optional(Json(text)) : std::nullopt;
         case ValueType::text:

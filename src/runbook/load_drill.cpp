@@ -38,7 +38,7 @@ class DrillReader {
             drill_.sandbox = reader.read_sandbox(*node, fields_.at("sandbox"), tables_.sandbox);
         normalise_versions();
         if (const Node* node = fields_.node("backups"))
-            drill_.backups = reader.read_backups(*node, fields_.at("backups"), site_tables().backup_set);
+            drill_.backups = reader.read_backups(*node, fields_.at("backups"), site_tables());
         refuse_shared_names();
         if (const Json inputs = fields_.value("inputs"); inputs.is_object()) drill_.inputs = inputs;
         read_never_touch();

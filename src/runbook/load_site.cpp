@@ -36,7 +36,7 @@ class SiteReader {
         ResourceReader reader(check_);
         read_secrets();
         if (const Node* node = fields_.node("backups"))
-            site_.backups = reader.read_backups(*node, fields_.at("backups"), tables_.backup_set);
+            site_.backups = reader.read_backups(*node, fields_.at("backups"), tables_);
         if (const Node* node = fields_.node("resources")) site_.resources = reader.read(*node, fields_.at("resources"));
         read_bindings();
         read_notify();

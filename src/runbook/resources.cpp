@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/error.h"
+#include "base/name_pattern.h"
 #include "base/secret.h"
 #include "base/text.h"
 #include "runbook/words.h"
@@ -108,18 +110,19 @@ std::optional<Resource> ResourceReader::read_one(const Entry& entry, const Path&
     return resource;
 }
 
-std::map<std::string, BackupSet> ResourceReader::read_backups(const Node& map, const Path& path, const Table& table) {
+std::map<std::string, BackupSet> ResourceReader::read_backups(const Node& map, const Path& path,
+                                                              const SiteTables& tables) {
     std::map<std::string, BackupSet> sets;
     for (const Entry& entry : map.entries) {
         const Path here{.parent = &path, .key = entry.key.text};
         if (check_name(entry.key, here) && check_.is(Node::Kind::map, entry.value, here))
-            sets.emplace(entry.key.text, read_backup(entry, here, table));
+            sets.emplace(entry.key.text, read_backup(entry, here, tables));
     }
     return sets;
 }
 
-BackupSet ResourceReader::read_backup(const Entry& entry, const Path& path, const Table& table) {
-    const Fields fields(check_, entry.value, table, path);
+BackupSet ResourceReader::read_backup(const Entry& entry, const Path& path, const SiteTables& tables) {
+    const Fields fields(check_, entry.value, tables.backup_set, path);
     BackupSet set{.name = entry.key.text,
                   .of = resource_names(check_, fields, "of"),
                   .to = resource_names(check_, fields, "to"),
@@ -128,9 +131,123 @@ BackupSet ResourceReader::read_backup(const Entry& entry, const Path& path, cons
                   .retain = nullptr,
                   .max_age = fields.duration("max_age"),
                   .span = span_of(check_.file(), entry.key)};
+    if (const Node* of = fields.node("of"); of != nullptr && of->items.empty())
+        check_.wrong(*of, fields.at("of"), "'of' is empty", "An empty list would mean nothing, or everything.");
     read_encryption(set, fields);
     read_retention(set, fields);
+    read_foreign(set, fields, tables.foreign);
+    read_checks(set, fields);
     return set;
+}
+
+void ResourceReader::read_checks(BackupSet& set, const Fields& fields) {
+    const Json checks = fields.value("checks");
+    if (!checks.is_array()) return;
+    set.checks = checks;
+    const Node& node = *fields.node("checks");
+    const Path path = fields.at("checks");
+    if (node.items.empty())
+        check_.wrong(node, path, "'checks' is empty", "Leave the key out: nothing is checked then.");
+    std::vector<std::string> names = set.of;
+    for (const ForeignPattern& pattern : set.foreign)
+        names.push_back(pattern.component);
+    for (std::size_t i = 0; i < node.items.size(); ++i) {
+        const Path item{.parent = &path, .key = {}, .index = i};
+        const Node* on = node.items[i].at("on");
+        if (on != nullptr && std::find(names.begin(), names.end(), on->text) == names.end())
+            check_.wrong(*on, {.parent = &item, .key = "on"},
+                         "'" + on->text + "' is not in this backup set" + did_you_mean(on->text, names));
+    }
+}
+
+void ResourceReader::read_foreign(BackupSet& set, const Fields& fields, const Table& table) {
+    const Node* node = fields.node("foreign");
+    if (node == nullptr) {
+        if (!fields.has("of") && !fields.has("foreign"))
+            check_.wrong(fields.map(), fields.path(), "a backup set needs 'of'",
+                         "Name the resources whose content it holds, or say under 'foreign' how another tool's backups "
+                         "are named.");
+        return;
+    }
+    for (const char* name : {"of", "format", "encrypt", "retain"})
+        if (fields.has(name))
+            fields.wrong(name, "'" + std::string(name) + "' and 'foreign' exclude each other",
+                         "Backups of this set are made, and removed, by another tool.");
+    const Path path = fields.at("foreign");
+    if (node->kind == Node::Kind::list) {
+        if (node->items.empty()) check_.wrong(*node, path, "'foreign' is empty", "Give at least one pattern.");
+        for (std::size_t i = 0; i < node->items.size(); ++i)
+            if (auto pattern = read_pattern(node->items[i], {.parent = &path, .key = {}, .index = i}, table))
+                set.foreign.push_back(std::move(*pattern));
+    } else if (auto pattern = read_pattern(*node, path, table)) {
+        set.foreign.push_back(std::move(*pattern));
+    }
+    const auto with = [&set](std::string_view placeholder) {
+        return std::count_if(set.foreign.begin(), set.foreign.end(), [&](const ForeignPattern& each) {
+            return each.pattern.find(placeholder) != std::string::npos;
+        });
+    };
+    const auto all = static_cast<std::ptrdiff_t>(set.foreign.size());
+    if (with("<id>") != 0 && with("<id>") != all)
+        check_.wrong(*node, path, "some of the patterns have an <id> and some have none",
+                     "What belongs to one backup is told by its <id>, or by its <time>: give all of them the same.");
+    for (const ForeignPattern& each : set.foreign)
+        for (const ForeignPattern& other : set.foreign)
+            if (&each < &other && each.component == other.component && each.kind != other.kind)
+                check_.wrong(*node, path,
+                             "'" + each.component + "' is of kind '" + each.kind + "' in one pattern and '" +
+                                 other.kind + "' in another",
+                             "Give them different names: patterns of one name are alternatives.");
+}
+
+std::optional<ForeignPattern> ResourceReader::read_pattern(const Node& node, const Path& path, const Table& table) {
+    if (!check_.is(Node::Kind::map, node, path)) return std::nullopt;
+    const Fields fields(check_, node, table, path);
+    ForeignPattern read{.pattern = fields.text("pattern"),
+                        .time = fields.text("time"),
+                        .zone = fields.text("zone"),
+                        .kind = fields.text("kind"),
+                        .component = fields.text("name"),
+                        .optional = fields.boolean("optional").value_or(false)};
+    if (read.component.empty()) read.component = read.kind;
+    if (fields.has("name") && !is_name(read.component))
+        fields.wrong("name", "'" + read.component + "' is no name", "Names are of letters, digits, '-', '_' and '.'.");
+    if (read.pattern.empty() || read.kind.empty()) return std::nullopt;
+    // each on its own, so that the mistake is shown where it is
+    const auto refuse = [&](const char* key, const Error& error) {
+        check_.wrong(fields.has(key) ? *fields.node(key) : node, fields.at(key), error.message, error.hint);
+    };
+    try {
+        const NamePattern unused(std::string_view("<time>"), read.time, "UTC");
+    } catch (const Error& error) {
+        refuse("time", error);
+        return std::nullopt;
+    }
+    try {
+        const NamePattern unused(std::string_view("<time>"), iso_name_time, read.zone);
+    } catch (const Error& error) {
+        refuse("zone", error);
+        return std::nullopt;
+    }
+    try {
+        const NamePattern pattern(read.pattern, read.time, read.zone);
+        if (!pattern.has_time() && !pattern.has_id())
+            check_.wrong(*fields.node("pattern"), fields.at("pattern"),
+                         "the pattern has neither <time> nor <id>: it would name one backup, whatever is in it",
+                         "Write <time> where the time stands in the name, or <id> where something else tells the "
+                         "backups apart.");
+        for (const char* key : {"time", "zone"})
+            if (!pattern.has_time() && fields.has(key))
+                fields.wrong(key, "'" + std::string(key) + "' is of no use: the pattern has no <time>");
+        if (pattern.has_rest() && read.kind != "postgres" && read.kind != "files")
+            check_.wrong(*fields.node("pattern"), fields.at("pattern"),
+                         "a backup of kind '" + read.kind + "' is one file",
+                         "Only 'postgres' and 'files' can be folders; leave out <**>.");
+    } catch (const Error& error) {
+        refuse("pattern", error);
+        return std::nullopt;
+    }
+    return read;
 }
 
 void ResourceReader::read_encryption(BackupSet& set, const Fields& fields) {
@@ -144,6 +261,11 @@ void ResourceReader::read_encryption(BackupSet& set, const Fields& fields) {
     if (!is_secret(set.encrypt["key"]))
         check_.wrong(*node->at("key"), {.parent = &path, .key = "key"}, "the key of a backup set has to be a secret",
                      "Declare it under `secrets:` and write \"${{ secrets.<name> }}\".");
+    for (const Json& old : set.encrypt.value("old_keys", Json::array()))
+        if (!is_secret(old))
+            check_.wrong(*node->at("old_keys"), {.parent = &path, .key = "old_keys"},
+                         "every key of a backup set has to be a secret",
+                         "Declare it under `secrets:` and write \"${{ secrets.<name> }}\".");
 }
 
 void ResourceReader::read_retention(BackupSet& set, const Fields& fields) {

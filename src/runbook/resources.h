@@ -6,6 +6,7 @@
 
 #include "runbook/fields.h"
 #include "runbook/site.h"
+#include "runbook/tables.h"
 
 namespace lifeboat {
 
@@ -21,11 +22,14 @@ class ResourceReader {
     // The same where a drill makes the resources: what it makes needs no fields, and `extra` ones are allowed.
     std::map<std::string, Resource> read_sandbox(const Node& map, const Path& path,
                                                  const std::vector<ParameterSpec>& extra);
-    std::map<std::string, BackupSet> read_backups(const Node& map, const Path& path, const Table& table);
+    std::map<std::string, BackupSet> read_backups(const Node& map, const Path& path, const SiteTables& tables);
 
   private:
     std::optional<Resource> read_one(const Entry& entry, const Path& path, const std::vector<ParameterSpec>* sandbox);
-    BackupSet read_backup(const Entry& entry, const Path& path, const Table& table);
+    BackupSet read_backup(const Entry& entry, const Path& path, const SiteTables& tables);
+    void read_checks(BackupSet& set, const Fields& fields);
+    void read_foreign(BackupSet& set, const Fields& fields, const Table& table);
+    std::optional<ForeignPattern> read_pattern(const Node& node, const Path& path, const Table& table);
     void read_encryption(BackupSet& set, const Fields& fields);
     void read_retention(BackupSet& set, const Fields& fields);
     bool check_name(const Key& key, const Path& path);

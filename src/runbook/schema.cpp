@@ -71,6 +71,8 @@ Json plain_schema(const ParameterSpec& spec, bool expressions) {
             return text_with_pattern("^([0-9.]+(w|d|h|ms|m|us|s))+$|^P");
         case ValueType::size:
             return text_with_pattern("^[0-9.]+ *([KMGTPE]i?)?B$");
+        case ValueType::rate:
+            return text_with_pattern("^[0-9.]+ *([KMGTPE]i?)?B/s$");
         case ValueType::timestamp:
             return text_with_pattern("^([0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]|now$)");
         case ValueType::path:
@@ -209,9 +211,17 @@ Json resources_schema(const Specs& specs, const std::vector<ParameterSpec>* sand
 }
 
 void add_backup_parts(Json& parts, const Table& backup_set) {
-    parts["backups"] = map_of(table_schema(backup_set));
-    for (const Field& field : backup_set.fields)
-        if (!field.part.empty()) parts[field.part] = schema_for(field.spec, false);
+    Json set = table_schema(backup_set);
+    set["oneOf"] = one_of_keys({"of", "foreign"});
+    parts["backups"] = map_of(set);
+    for (const Field& field : backup_set.fields) {
+        if (field.part == "foreign") {
+            const Json one = record_schema(field.spec.fields, false);
+            parts[field.part] = {{"anyOf", Json::array({one, {{"type", "array"}, {"items", one}, {"minItems", 1}}})}};
+        } else if (!field.part.empty()) {
+            parts[field.part] = schema_for(field.spec, false);
+        }
+    }
 }
 
 void add_site_parts(Json& parts, const Specs& specs) {

@@ -20,16 +20,28 @@ struct Resource {
     SourceSpan span;
 };
 
+// How the names of backups that another tool makes are read; the rule itself is `backup/foreign`.
+struct ForeignPattern {
+    std::string pattern;  // base/name_pattern.h
+    std::string time;
+    std::string zone;
+    std::string kind;       // postgres, sqlite, redis, files, archive or json
+    std::string component;  // what it is called in a backup; patterns of one name are alternatives
+    bool optional = false;  // a backup may be without it
+};
+
 // How long backups are kept; kept as written here, the rule itself is `backup/retention`.
 struct BackupSet {
     std::string name;
-    std::vector<std::string> of;  // resources whose content is backed up
+    std::vector<std::string> of;  // resources whose content is backed up; empty where another tool does it
     std::vector<std::string> to;  // stores, tried in this order when fetching
     std::string format;           // for PostgreSQL: custom, directory, tar or plain; empty: custom
     Json encrypt;                 // {"key": secret} or null
     Json retain;                  // {"daily": 7, …} or null
     std::optional<Duration> max_age;
     SourceSpan span;
+    std::vector<ForeignPattern> foreign = {};  // not empty: another tool makes the backups of this set
+    Json checks = Json::array();               // [{"on", "name", "query", "expect"}], for restored copies
 };
 
 struct SecretOrigin {

@@ -78,6 +78,8 @@ std::string_view to_text(ValueType type) {
             return "duration";
         case ValueType::size:
             return "size";
+        case ValueType::rate:
+            return "rate";
         case ValueType::timestamp:
             return "timestamp";
         case ValueType::path:

@@ -31,6 +31,7 @@ enum class ValueType {
     boolean,
     duration,
     size,
+    rate,
     timestamp,
     path,
     list,

@@ -192,8 +192,11 @@ StepTables step_tables() {
 
 SiteTables site_tables() {
     SiteTables tables;
-    ParameterSpec key = required(text("key", "The key, a secret."));
+    ParameterSpec key = required(text(
+        "key", "The key, a secret: 32 bytes in hexadecimal or base64, or a passphrase of at least 16 characters."));
     key.may_be_secret = true;
+    ParameterSpec old_keys = texts("old_keys", "Keys of older backups, to decrypt with and never to encrypt with.");
+    old_keys.may_be_secret = true;
     ParameterSpec bindings =
         typed("bindings", ValueType::map,
               "What the names that a runbook requires mean here: runbook, required name, resource or backup set.");
@@ -208,12 +211,40 @@ SiteTables site_tables() {
                     {typed("state", ValueType::path, "The directory that runs are kept in.")},
                     {typed("drill", ValueType::map, "Written by a drill into the site of its sandbox."), "drill_mark"}},
                    {"schedules", "retention", "fleet", "policies", "include", "runs"}};
+    tables.foreign = {
+        "a foreign pattern",
+        {{required(text("pattern",
+                        "How the keys in the store are built, with <time>, <id>, <*> for any text within a part of the "
+                        "path, and <**> at the end for the rest of it."))},
+         {with_default(text("time",
+                            "How <time> is written: %Y %m %d %H %M %S and text between them, or `iso` for every usual "
+                            "spelling of 2026-02-01T02:00:00Z."),
+                       "iso")},
+         {with_default(text("zone", "The zone of times that state none: `UTC`, or an offset such as `+02:00`."),
+                       "UTC")},
+         {required(choice("kind", {"postgres", "sqlite", "redis", "files", "archive", "json"},
+                          "What it is: a dump in any format, a database file, a snapshot, a tar archive or (with <**>) "
+                          "a folder of files, a tar archive of several of these, an export."))},
+         {text("name", "What it is called in a backup; patterns of one name are alternatives. Without it, the kind.")},
+         {with_default(typed("optional", ValueType::boolean, "A backup may be without it."), false)}}};
+    ParameterSpec foreign =
+        typed("foreign", ValueType::any,
+              "How the names of backups that another tool makes are read: one pattern, or a list of them.");
+    for (const Field& field : tables.foreign.fields)
+        foreign.fields.push_back(field.spec);
+    ParameterSpec checks = typed("checks", ValueType::list, "What has to hold in a restored copy of it.");
+    checks.fields = {required(text("on", "The resource of the set that is asked.")),
+                     required(text("name", "What is checked, for people.")),
+                     required(text("query", "One query that returns rows; of a Redis server a command that reads.")),
+                     required(typed("expect", ValueType::expression,
+                                    "True when all is well: of 'value', 'row' and 'rows', as in sql.check."))};
     tables.backup_set = {
         "a backup set",
-        {{required(names_of("", "of", "Resources whose content it holds."))},
+        {{names_of("", "of", "Resources whose content it holds.")},
+         {foreign, "foreign"},
          {required(names_of("store", "to", "Stores that it is kept in, in the order in which they are asked."))},
          {choice("format", {"custom", "directory", "tar", "plain"}, "How PostgreSQL databases are dumped.")},
-         {record("encrypt", "How what is stored is encrypted.", {key}), "encrypt"},
+         {record("encrypt", "How what is stored is encrypted.", {key, old_keys}), "encrypt"},
          {record("retain", "Which backups are kept.",
                  {typed("daily", ValueType::integer, "The newest of each of that many days."),
                   typed("weekly", ValueType::integer, "The newest of each of that many weeks."),
@@ -221,7 +252,8 @@ SiteTables site_tables() {
                   typed("yearly", ValueType::integer, "The newest of each of that many years."),
                   typed("last", ValueType::integer, "That many of the newest ones."),
                   typed("within", ValueType::duration, "All that are not older.")})},
-         {typed("max_age", ValueType::duration, "A newest backup that is older is a finding.")}},
+         {typed("max_age", ValueType::duration, "A newest backup that is older is a finding.")},
+         {checks}},
         {"schedule", "sign", "verify", "pattern", "compress"}};
     tables.secret = {"a secret",
                      {{text("env", "The environment variable that holds it.")},

@@ -29,6 +29,7 @@ StepTables step_tables();
 struct SiteTables {
     Table site;
     Table backup_set;
+    Table foreign;  // one pattern of a backup set
     Table secret;
     Table notify;
     Table drill_mark;

@@ -44,6 +44,7 @@ bool is_written_as_text(ValueType type) {
         case ValueType::text:
         case ValueType::duration:
         case ValueType::size:
+        case ValueType::rate:
         case ValueType::timestamp:
         case ValueType::path:
         case ValueType::expression:
@@ -76,6 +77,8 @@ std::string_view described(ValueType type) {
             return "a duration";
         case ValueType::size:
             return "a size";
+        case ValueType::rate:
+            return "a rate";
         case ValueType::timestamp:
             return "a timestamp";
         case ValueType::path:
@@ -102,6 +105,8 @@ std::string_view advice(ValueType type) {
             return "Durations have units, such as 250ms, 90s, 10m, 1h30m or 7d.";
         case ValueType::size:
             return "Sizes have units, such as 512B, 20MiB or 1.5GB.";
+        case ValueType::rate:
+            return "Rates are sizes by the second, such as 20MiB/s.";
         case ValueType::timestamp:
             return "Write RFC 3339 with a zone, such as 2026-02-01T02:00:00Z.";
         case ValueType::text:
@@ -124,6 +129,8 @@ bool is_valid_text(ValueType type, std::string_view text) {
             return parse_duration(text).has_value();
         case ValueType::size:
             return parse_bytes(text).has_value();
+        case ValueType::rate:
+            return parse_rate(text).has_value();
         case ValueType::timestamp:
             return parse_timestamp(text).has_value();
         case ValueType::path:

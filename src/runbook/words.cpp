@@ -15,8 +15,9 @@ constexpr std::array reactions{OnFailure::rollback, OnFailure::tolerate, OnFailu
 constexpr std::array effects{Effect::read, Effect::stage, Effect::change, Effect::destroy};
 constexpr std::array proofs{Proves::nothing, Proves::liveness, Proves::data};
 constexpr std::array sweeps{Sweep::kill_at_every_event, Sweep::fail_every_step};
-constexpr std::array scalar_types{ValueType::text,     ValueType::integer, ValueType::number,    ValueType::boolean,
-                                  ValueType::duration, ValueType::size,    ValueType::timestamp, ValueType::path};
+constexpr std::array scalar_types{ValueType::text,    ValueType::integer,   ValueType::number,
+                                  ValueType::boolean, ValueType::duration,  ValueType::size,
+                                  ValueType::rate,    ValueType::timestamp, ValueType::path};
 constexpr std::array wide_types{ValueType::list, ValueType::map, ValueType::any};
 
 std::string_view to_text(Sweep sweep) {

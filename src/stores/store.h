@@ -72,6 +72,8 @@ struct WriteOptions {
     bool exclusive = false;  // throw Error{already_exists} rather than replace
 };
 
+class ColdStorage;
+
 class Store {
   public:
     virtual ~Store() = default;
@@ -91,6 +93,9 @@ class Store {
                                const WorkControl& control) = 0;
     // False when there was nothing.
     virtual bool remove(const std::string& key, const WorkControl& control) = 0;
+
+    // Where objects can lie in cold storage (cold_storage.h): lives as long as the store. nullptr elsewhere.
+    virtual ColdStorage* cold_storage() { return nullptr; }
 };
 
 // "object 'shop/x' in store 'nas': <why>", with details {store, key}; without a key it is about the store as a whole.

@@ -22,7 +22,7 @@ for name in filter(None, files):
             problems.append(f"{where}: trailing white space")
         if "\t" in line and path.suffix in {".cpp", ".h", ".py", ".cmake"}:
             problems.append(f"{where}: a tab")
-        if re.search(r"(?<![\w/])/(root|work)/(?!\.)\w", line):
+        if re.search(r"(?<![\w/.])/(root|work)/(?!\.)\w", line):
             problems.append(f"{where}: a path of one machine")
     if text and not text.endswith("\n"):
         problems.append(f"{name}: no newline at the end")

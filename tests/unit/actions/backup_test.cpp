@@ -206,28 +206,35 @@ TEST_CASE("backup.create goes on without a store that fails, and fails when none
     CHECK(error_of([&] { harbour.save(); }).code == ErrorCode::unreachable);
 }
 
-TEST_CASE("a set that is to be encrypted is never written in the open") {
+TEST_CASE("a set that is to be encrypted is never written in the open, also when its key is missing") {
     Harbour harbour;
     harbour.sets["shop"].encrypt = {{"key", {{"secret", "backup_key"}}}};
     harbour.open();
-    CHECK(error_of([&] { harbour.act("backup.create"); }).code == ErrorCode::unsupported);
+    CHECK(error_of([&] { harbour.act("backup.create"); }).code == ErrorCode::secret_missing);
     CHECK(fs::is_empty(harbour.folder / "work-step1"));
     CHECK_FALSE(fs::exists(harbour.folder / "nas"));
     Context here = harbour.context(Json::object());
     const Survey survey = harbour.action("backup.create").survey(here);
     REQUIRE(survey.findings.size() == 1);
     CHECK(survey.findings[0].kind == FindingKind::blocker);
-    CHECK(nothing_done(harbour.action("backup.create").spec(), ErrorCode::unsupported));
+
+    harbour.sets["shop"].encrypt = {{"key", {{"secret", "shop_pw"}}}};
+    harbour.open();
+    const std::string id = harbour.act("backup.create").at("id");
+    CHECK(bytes_of(harbour.folder / "nas/shop" / id / "shop/shop.db").starts_with("{\"lifeboat\":\"encrypted/v1\""));
+    const Outputs fetched = harbour.act("backup.fetch");
+    CHECK(SqliteDatabase::open(fetched.at("path").get<std::string>()).value("select count(*) from orders") == 0);
 }
 
-TEST_CASE("stores of types to come, unknown stores and resources outside of the sandbox are refused") {
+TEST_CASE("what is no store, unknown stores and resources outside of the sandbox are refused") {
     Harbour harbour;
-    harbour.add_resource("cloud", "s3", {{"bucket", "dr"}});
+    harbour.add_resource("cloud", "s3", {{"bucket", "dr"}, {"access_key", "a"}, {"secret_key", "b"}});
     harbour.sets["cloudy"] = {.name = "cloudy", .of = {"shop"}, .to = {"cloud"}};
+    harbour.sets["odd"] = {.name = "odd", .of = {"shop"}, .to = {"shop"}};
     harbour.open();
-    const Error unsupported = error_of([&] { harbour.act("backup.select", {{"backup", {{"backup", "cloudy"}}}}); });
-    CHECK(unsupported.code == ErrorCode::unsupported);
-    CHECK(unsupported.message == "store 'cloud' is of type 's3', which this version cannot open");
+    CHECK(error_of([&] {
+              harbour.act("backup.select", {{"backup", {{"backup", "odd"}}}});
+          }).message == "resource 'shop' of type 'sqlite' is no store");
     CHECK(error_of([&] {
               harbour.act("backup.create", {{"stores", {"of"}}});
           }).message == "backup set 'shop' has no store 'of'");
@@ -236,6 +243,9 @@ TEST_CASE("stores of types to come, unknown stores and resources outside of the 
     harbour.drill = DrillMark{.drill = "d1", .nonces = {{"nas", "n1"}, {"offsite", "n1"}}};
     harbour.open();
     CHECK(error_of([&] { harbour.act("backup.create"); }).code == ErrorCode::refused);
+    CHECK(error_of([&] {
+              harbour.act("backup.select", {{"backup", {{"backup", "cloudy"}}}});
+          }).message == "store 'cloud' is of type 's3': a drill cannot prove that it is part of its sandbox");
     harbour.drill->nonces["shop"] = "n1";
     harbour.open();
     CHECK(harbour.act("backup.create").at("stores").size() == 2);

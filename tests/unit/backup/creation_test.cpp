@@ -43,7 +43,7 @@ struct Shop : Bench {
     Verification verify(Store& store, Level level, const std::string& id = "2026-02-10T12-00-00Z") {
         const auto entry = read_entry(store, 0, "shop", id);
         REQUIRE(entry);
-        return verify_backup(store, "shop", *entry, level, work());
+        return verify_backup(store, "shop", *entry, {}, level, work());
     }
 };
 
@@ -185,7 +185,7 @@ TEST_CASE("flipping a byte of any object, of the checksums or of the manifest is
         const auto entry = read_entry(*shop.nas, 0, "shop", "2026-02-10T12-00-00Z");
         REQUIRE(entry);
         if (entry->manifest)
-            CHECK_FALSE(verify_backup(*shop.nas, "shop", *entry, Level::complete, shop.work()).problems.empty());
+            CHECK_FALSE(verify_backup(*shop.nas, "shop", *entry, {}, Level::complete, shop.work()).problems.empty());
         else
             CHECK_FALSE(entry->refused.empty());
     }

@@ -39,6 +39,13 @@ TEST_CASE("a size's text is exact, short and reads back") {
     }
 }
 
+TEST_CASE("a rate is a size by the second, and never nothing") {
+    CHECK(parse_rate("20MiB/s") == Bytes{20U << 20});
+    CHECK(parse_rate("1B/s") == Bytes{1});
+    for (const char* wrong : {"", "/s", "20MiB", "0B/s", "20/s", "20MiB/m", "20MiB /s "})
+        CHECK_FALSE(parse_rate(wrong));
+}
+
 TEST_CASE("people read sizes with one decimal") {
     CHECK(to_human(Bytes{0}) == "0 B");
     CHECK(to_human(Bytes{1023}) == "1023 B");

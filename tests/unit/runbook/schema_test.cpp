@@ -71,7 +71,8 @@ TEST_CASE("every key of every table has a sentence") {
     for (const Table* each : {&runbook.runbook, &runbook.contact, &runbook.input})
         check(*each);
     const SiteTables site = site_tables();
-    for (const Table* each : {&site.site, &site.backup_set, &site.secret, &site.notify, &site.drill_mark})
+    for (const Table* each :
+         {&site.site, &site.backup_set, &site.foreign, &site.secret, &site.notify, &site.drill_mark})
         check(*each);
     const DrillTables drill = drill_tables();
     for (const Table* each : {&drill.drill, &drill.never_touch, &drill.expectation})

@@ -68,6 +68,33 @@ TEST_CASE("backup sets, bindings, notify and state are read") {
     CHECK_FALSE(site.drill);
 }
 
+TEST_CASE("a backup set may be what another tool makes, read by the names of its objects") {
+    const Site site = good(
+        "resources:\n  nas: {type: local, path: /nas}\nbackups:\n"
+        "  one: {foreign: {pattern: \"full_backup_<time>.tar.gz\", time: \"%Y%m%d_%H%M%S\", zone: \"+02:00\", kind: "
+        "archive}, to: [nas], max_age: 26h}\n"
+        "  two: {to: [nas], foreign: [{pattern: \"database/<id>/dump.sql.gz\", kind: postgres, name: db}, "
+        "{pattern: \"storage/<id>/<**>\", kind: files, optional: true}]}\n");
+    const BackupSet& one = site.backups.at("one");
+    CHECK(one.of.empty());
+    CHECK(one.to == std::vector<std::string>{"nas"});
+    CHECK(one.max_age == 26h);
+    REQUIRE(one.foreign.size() == 1);
+    CHECK(one.foreign[0].pattern == "full_backup_<time>.tar.gz");
+    CHECK(one.foreign[0].time == "%Y%m%d_%H%M%S");
+    CHECK(one.foreign[0].zone == "+02:00");
+    CHECK(one.foreign[0].kind == "archive");
+    CHECK(one.foreign[0].component == "archive");
+    CHECK_FALSE(one.foreign[0].optional);
+    const BackupSet& two = site.backups.at("two");
+    REQUIRE(two.foreign.size() == 2);
+    CHECK(two.foreign[0].time == "iso");
+    CHECK(two.foreign[0].zone == "UTC");
+    CHECK(two.foreign[0].component == "db");
+    CHECK(two.foreign[1].component == "files");
+    CHECK(two.foreign[1].optional);
+}
+
 TEST_CASE("the mark of a drill holds its nonces") {
     const Site site = good("resources:\n  db: {type: sqlite, path: /tmp/x}\ndrill: {id: d1, nonces: {db: abc}}\n");
     REQUIRE(site.drill);

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "base/error.h"
+#include "support/object_server.h"
 #include "support/small_server.h"
 
 using namespace lifeboat;
@@ -175,4 +176,58 @@ TEST_CASE("an origin is scheme, host and a port that is not the standard one") {
     CHECK(origin_of("https://user:pw@example.com/token?x=1") == "https://example.com");
     CHECK(origin_of("http://example.com:8080/") == "http://example.com:8080");
     CHECK(origin_of("http://[::1]:80/a") == "http://[::1]");
+}
+
+TEST_CASE("bodies stream both ways over one connection, and what sink and source throw comes through unchanged") {
+    ObjectServer server("vault");
+    server.put("there", std::string(3u << 20, 'x'));
+    HttpClient client;
+    HttpRequest request = get(server.url() + "/vault/there");
+    std::uint64_t taken = 0;
+    int answered = 0;
+    request.answered = [&](const HttpResponse& head) {
+        ++answered;
+        CHECK(head.status == 200);
+        CHECK(head.header("content-length") == std::to_string(3u << 20));
+    };
+    request.sink = [&](std::span<const std::byte> bytes) { taken += bytes.size(); };
+    CHECK(client.send(request).body.empty());
+    CHECK(taken == 3u << 20);
+    CHECK(answered == 1);
+
+    HttpRequest put = get(server.url() + "/vault/new");
+    put.method = "PUT";
+    put.upload = HttpUpload{.size = 2u << 20, .open = [](std::uint64_t) -> ByteSource {
+                                return [left = std::size_t{2u << 20}](std::span<std::byte> into) mutable {
+                                    const std::size_t count = std::min(left, into.size());
+                                    std::fill_n(into.begin(), count, std::byte{'y'});
+                                    left -= count;
+                                    return count;
+                                };
+                            }};
+    CHECK(client.send(put).status == 200);
+    CHECK(server.content("new") == std::string(2u << 20, 'y'));
+    CHECK(server.connections() == 1);
+
+    struct Mine {};
+    request.sink = [](auto) { throw Mine{}; };
+    CHECK_THROWS_AS(client.send(request), Mine);
+    put.upload->open = [](std::uint64_t) -> ByteSource { throw Mine{}; };
+    CHECK_THROWS_AS(client.send(put), Mine);
+    for (const std::size_t size : {(2u << 20) - 1, (2u << 20) + 1}) {
+        put.upload->open = [size](std::uint64_t) -> ByteSource {
+            return [left = size](std::span<std::byte> into) mutable {
+                const std::size_t count = std::min(left, into.size());
+                left -= count;
+                return count;
+            };
+        };
+        try {
+            client.send(put);
+            FAIL("no error was thrown");
+        } catch (const Error& error) {
+            CHECK(error.code == ErrorCode::incomplete);
+        }
+    }
+    CHECK(server.content("new") == std::string(2u << 20, 'y'));
 }
