@@ -56,6 +56,12 @@ std::string random_token() {
     return digits.data();
 }
 
+std::vector<std::string> names_in(const Json& fields, const char* name) {
+    const auto found = fields.is_object() ? fields.find(name) : fields.end();
+    if (!fields.is_object() || found == fields.end() || !found->is_array()) return {};
+    return found->get<std::vector<std::string>>();
+}
+
 class Create final : public Action {
   public:
     explicit Create(const ActionWorld& world) : world_(world) {}
@@ -147,7 +153,10 @@ class Create final : public Action {
                     .from = PostgresSource{
                         .target = postgres_target(world_, resource, context.run_id),
                         .connect = [this, resource, &context] { return connect_postgres(world_, resource, context); },
-                        .format = format}};
+                        .format = format,
+                        .jobs = set.postgres.is_object() ? set.postgres.value("jobs", 0U) : 0U,
+                        .schemas = names_in(set.postgres, "schemas"),
+                        .exclude_tables = names_in(set.postgres, "exclude_tables")}};
         }
         if (resource.type == "redis") {
             return {.name = name,

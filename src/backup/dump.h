@@ -16,8 +16,11 @@ namespace lifeboat {
 
 struct PostgresSource {
     PostgresTarget target;
-    std::function<PostgresConnection()> connect;  // to the same database; proves what it has to prove
-    std::string format = "custom";                // custom, directory, tar, plain
+    std::function<PostgresConnection()> connect;   // to the same database; proves what it has to prove
+    std::string format = "custom";                 // custom, directory, tar, plain
+    unsigned jobs = 0;                             // of format directory; 0: as many as there are processors, up to 4
+    std::vector<std::string> schemas = {};         // by their exact names; none: all
+    std::vector<std::string> exclude_tables = {};  // "<schema>.<table>", by their exact names
 };
 struct SqliteSource {
     std::filesystem::path path;

@@ -77,8 +77,14 @@ Json names(const PostgresRows& found) {
     return list;
 }
 
+bool is_dumped(const PostgresSource& source, const std::string& schema, const std::string& table) {
+    const auto& [schemas, excluded] = std::tie(source.schemas, source.exclude_tables);
+    if (!schemas.empty() && std::find(schemas.begin(), schemas.end(), schema) == schemas.end()) return false;
+    return std::find(excluded.begin(), excluded.end(), table) == excluded.end();
+}
+
 // Inside the snapshot that pg_dump will use, so that a restore can be compared with them exactly.
-Json facts_of(PostgresConnection& connection, const BackupWork& work) {
+Json facts_of(PostgresConnection& connection, const PostgresSource& source, const BackupWork& work) {
     Json facts;
     const PostgresRows database = connection.query(
         "select current_database(), pg_encoding_to_char(encoding), datcollate, datctype, pg_get_userbyid(datdba),"
@@ -110,6 +116,7 @@ Json facts_of(PostgresConnection& connection, const BackupWork& work) {
         " order by 1, 2");
     for (const auto& row : tables.rows) {
         const std::string name = *row.at(0) + "." + *row.at(1);
+        if (!is_dumped(source, *row.at(0), name)) continue;
         work.progress("counting the rows of '" + name + "'", std::nullopt, std::nullopt);
         const PostgresValue count = connection.value("select count(*) from only " + quote_identifier(*row.at(0)) + "." +
                                                      quote_identifier(*row.at(1)));
@@ -149,7 +156,7 @@ ManifestComponent dump_postgres(const std::string& name, const PostgresSource& s
     const auto consistent_at = parse_timestamp(*instant.rows.at(0).at(0));
     if (!consistent_at) throw Error{ErrorCode::protocol_failed, "the server '" + connection.where() + "' told no time"};
     component.consistent_at = *consistent_at;
-    component.facts = facts_of(connection, work);
+    component.facts = facts_of(connection, source, work);
     component.facts["system_identifier"] = system;
     component.facts["timeline"] = timeline;
     component.facts["dump_major"] = program.major;
@@ -161,7 +168,18 @@ ManifestComponent dump_postgres(const std::string& name, const PostgresSource& s
                                        "--verbose"};
     if (source.format == "custom" || directory) arguments.emplace_back("--compress=1");
     if (directory)
-        arguments.push_back("--jobs=" + std::to_string(std::clamp(std::thread::hardware_concurrency(), 1U, 4U)));
+        arguments.push_back("--jobs=" + std::to_string(source.jobs > 0
+                                                           ? source.jobs
+                                                           : std::clamp(std::thread::hardware_concurrency(), 1U, 4U)));
+    for (const std::string& schema : source.schemas)
+        arguments.push_back("--schema=" + quote_identifier(schema));
+    for (const std::string& table : source.exclude_tables) {
+        const std::size_t dot = table.find('.');
+        arguments.push_back("--exclude-table=" + quote_identifier(table.substr(0, dot)) + "." +
+                            quote_identifier(table.substr(dot + 1)));
+    }
+    if (!source.schemas.empty()) component.facts["schemas"] = source.schemas;
+    if (!source.exclude_tables.empty()) component.facts["excluded_tables"] = source.exclude_tables;
 
     const PostgresLogin login(source.target, work.workspace);
     const std::string what = "dumping '" + name + "'";

@@ -254,11 +254,12 @@ std::vector<ListQuery> queries_for(const ForeignLayout& layout) {
     for (const ForeignPart& part : layout.parts)
         deep[part.pattern.prefix()] |= part.pattern.goes_deeper();
     std::vector<ListQuery> queries;
-    for (const auto& [prefix, deeper] : deep) {
+    for (const auto& each : deep) {
+        const std::string& prefix = each.first;
         const bool covered = std::any_of(queries.begin(), queries.end(), [&](const ListQuery& wider) {
             return !wider.one_level && prefix.starts_with(wider.prefix);
         });
-        if (!covered) queries.push_back(ListQuery{.prefix = prefix, .one_level = !deeper});
+        if (!covered) queries.push_back(ListQuery{.prefix = prefix, .one_level = !each.second});
     }
     return queries;
 }

@@ -240,6 +240,7 @@ Json backup_json(const BackupSet& set) {
     put(object, "max_age", set.max_age);
     for (const ForeignPattern& each : set.foreign)
         object["foreign"].push_back(foreign_json(each));
+    if (!set.postgres.is_null()) object["postgres"] = set.postgres;
     if (!set.checks.empty()) object["checks"] = set.checks;
     return object;
 }
@@ -254,6 +255,7 @@ BackupSet backup_from(const std::string& name, const Json& object) {
             .max_age = duration_at(object, "max_age"),
             .span = span_from(object.at("span")),
             .foreign = foreign_from(object.value("foreign", Json::array())),
+            .postgres = object.value("postgres", Json(nullptr)),
             .checks = object.value("checks", Json::array())};
 }
 

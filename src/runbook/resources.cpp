@@ -135,9 +135,34 @@ BackupSet ResourceReader::read_backup(const Entry& entry, const Path& path, cons
         check_.wrong(*of, fields.at("of"), "'of' is empty", "An empty list would mean nothing, or everything.");
     read_encryption(set, fields);
     read_retention(set, fields);
+    read_postgres(set, fields);
     read_foreign(set, fields, tables.foreign);
     read_checks(set, fields);
     return set;
+}
+
+void ResourceReader::read_postgres(BackupSet& set, const Fields& fields) {
+    const Json postgres = fields.value("postgres");
+    if (!postgres.is_object()) return;
+    set.postgres = postgres;
+    const Node& node = *fields.node("postgres");
+    const Path path = fields.at("postgres");
+    if (const auto jobs = postgres.find("jobs"); jobs != postgres.end() && jobs->is_number_integer()) {
+        const Path place{.parent = &path, .key = "jobs"};
+        if (jobs->get<std::int64_t>() < 1 || jobs->get<std::int64_t>() > 64)
+            check_.wrong(*node.at("jobs"), place, "'jobs' is not from 1 to 64");
+        else if (set.format != "directory")
+            check_.wrong(*node.at("jobs"), place, "only dumps in format 'directory' are made by several jobs",
+                         "Say `format: directory`.");
+    }
+    for (const Json& table : postgres.value("exclude_tables", Json::array())) {
+        const std::string name = table.is_string() ? table.get<std::string>() : "x.y";
+        const std::size_t dot = name.find('.');
+        if (dot == std::string::npos || dot == 0 || dot + 1 == name.size())
+            check_.wrong(*node.at("exclude_tables"), {.parent = &path, .key = "exclude_tables"},
+                         "'" + printable(name) + "' does not say which schema it is in",
+                         "Write it as <schema>.<table>, such as public.sessions.");
+    }
 }
 
 void ResourceReader::read_checks(BackupSet& set, const Fields& fields) {

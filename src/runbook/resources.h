@@ -28,6 +28,7 @@ class ResourceReader {
     std::optional<Resource> read_one(const Entry& entry, const Path& path, const std::vector<ParameterSpec>* sandbox);
     BackupSet read_backup(const Entry& entry, const Path& path, const SiteTables& tables);
     void read_checks(BackupSet& set, const Fields& fields);
+    void read_postgres(BackupSet& set, const Fields& fields);
     void read_foreign(BackupSet& set, const Fields& fields, const Table& table);
     std::optional<ForeignPattern> read_pattern(const Node& node, const Path& path, const Table& table);
     void read_encryption(BackupSet& set, const Fields& fields);

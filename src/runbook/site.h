@@ -41,6 +41,7 @@ struct BackupSet {
     std::optional<Duration> max_age;
     SourceSpan span;
     std::vector<ForeignPattern> foreign = {};  // not empty: another tool makes the backups of this set
+    Json postgres = nullptr;                   // {"jobs", "schemas", "exclude_tables"} or null
     Json checks = Json::array();               // [{"on", "name", "query", "expect"}], for restored copies
 };
 

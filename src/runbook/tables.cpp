@@ -244,6 +244,12 @@ SiteTables site_tables() {
          {foreign, "foreign"},
          {required(names_of("store", "to", "Stores that it is kept in, in the order in which they are asked."))},
          {choice("format", {"custom", "directory", "tar", "plain"}, "How PostgreSQL databases are dumped.")},
+         {record("postgres", "What is dumped of PostgreSQL databases, and how fast.",
+                 {typed("jobs", ValueType::integer, "Tables dumped at the same time, with format 'directory'."),
+                  texts("schemas",
+                        "Only these schemas, by their exact names; extensions and large objects are left out "
+                        "then."),
+                  texts("exclude_tables", "All but these tables, as <schema>.<table>, by their exact names.")})},
          {record("encrypt", "How what is stored is encrypted.", {key, old_keys}), "encrypt"},
          {record("retain", "Which backups are kept.",
                  {typed("daily", ValueType::integer, "The newest of each of that many days."),

@@ -83,6 +83,29 @@ TEST_CASE("a PostgreSQL database is backed up in all four formats, with what was
     }
 }
 
+TEST_CASE("schemas that are chosen and tables that are left out are so in the dump and in what was counted") {
+    Cluster cluster;
+    const auto dumped = [&](const std::vector<std::string>& schemas, const std::vector<std::string>& excluded,
+                            const std::string& id) {
+        CreateRequest request = cluster.request("plain");
+        request.id = id;
+        auto& source = std::get<PostgresSource>(request.sources[0].from);
+        source.schemas = schemas;
+        source.exclude_tables = excluded;
+        const CreatedBackup created = create_backup(request, cluster.clock, cluster.work());
+        return std::pair(created.manifest.components[0].facts.at("rows"),
+                         bytes_of(cluster.folder.path() / "nas/shop" / id / "db/db.sql"));
+    };
+    const auto [without, dump] = dumped({}, {"odd.Mixed Case"}, "2026-02-10T12-00-00Z");
+    CHECK(without == Json{{"public.orders", 5000}});
+    CHECK(dump.find("Mixed Case") == std::string::npos);
+    CHECK(dump.find("order 5000") != std::string::npos);
+    const auto [only, odd] = dumped({"odd"}, {}, "2026-02-10T12-00-00Z-2");
+    CHECK(only == Json{{"odd.Mixed Case", 0}});
+    CHECK(odd.find("order 5000") == std::string::npos);
+    CHECK(odd.find("Mixed Case") != std::string::npos);
+}
+
 TEST_CASE("R19 what is written after the snapshot is neither counted nor dumped, so the time is never too late") {
     Cluster cluster;
     CreateRequest request = cluster.request("plain");
