@@ -1,6 +1,7 @@
 #include "backup/retention.h"
 
 #include <random>
+#include <set>
 
 #include "backup/layout.h"
 #include "base/text.h"
