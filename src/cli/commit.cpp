@@ -71,15 +71,9 @@ int commit(const Call& call, Session& session) {
     DirectoryRunStore store = run_store(session);
     const std::string run_id = call.has("run") ? any_run(store, call.one("run")) : last_that_keeps(store);
     const Plan plan = store.plan(run_id);
-    RunState state = initial_state(plan);
-    ReportFold fold(plan);
-    const auto journal = store
-                             .take_over(run_id,
-                                        [&](const Event& event) {
-                                            apply(state, plan, event);
-                                            fold.take(event);
-                                        })
-                             .journal;
+    RunFold fold(plan);
+    const auto journal = store.take_over(run_id, [&fold](const Event& event) { fold.take(event); }).journal;
+    const RunState& state = fold.state;
     if (!state.ended)
         throw Error{ErrorCode::usage, "run '" + run_id + "' has not ended",
                     "Its old state may still be needed; see `lifeboat status`."};
@@ -93,7 +87,7 @@ int commit(const Call& call, Session& session) {
             session.terminal.output(to_pretty_text(Json{{"run", run_id}, {"removed", Json::array()}}) + "\n");
         return 0;
     }
-    const std::vector<ReportedKept> kept = fold.finish(state).kept;
+    const std::vector<ReportedKept> kept = fold.report.finish(state).kept;
     if (!session.json) {
         for (const ReportedKept& one : kept)
             session.terminal.output("! " + printable(one.what) + "  (kept by step '" + one.step + "')\n");

@@ -56,7 +56,7 @@ std::vector<PersonDecided> answers(const std::vector<std::string>& words, const 
 
 int go_on(Session& session, DirectoryRunStore& store, const std::string& run_id, const Decide& decide) {
     const Plan plan = store.plan(run_id);
-    return live(session, store, run_id, plan, {.decide = [&](const Plan&, const RunState& state) {
+    return live(session, store, run_id, plan, {.decide = [&](const RunState& state) {
                     name_changed_files(session, plan);
                     return decide(plan, state);
                 }});

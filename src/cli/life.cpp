@@ -117,12 +117,9 @@ int exit_code_of(const Plan& plan, const RunState& state, Timestamp now, int sig
 
 int live(Session& session, DirectoryRunStore& store, const std::string& run_id, const Plan& plan,
          const LifeWishes& wishes) {
-    RunState state = initial_state(plan);
-    ReportFold fold(plan);
-    auto [file, seen] = store.take_over(run_id, [&](const Event& event) {
-        apply(state, plan, event);
-        fold.take(event);
-    });
+    RunFold fold(plan);
+    auto [file, seen] = store.take_over(run_id, [&fold](const Event& event) { fold.take(event); });
+    RunState state = std::move(fold.state);
     if (seen.torn_tail) session.terminal.talk("note: " + printable(*seen.torn_tail) + ": it is cut\n");
     if (state.ended) {
         throw Error{ErrorCode::usage, "run '" + run_id + "' has ended: " + std::string(to_text(state.verdict->verdict)),
@@ -135,7 +132,7 @@ int live(Session& session, DirectoryRunStore& store, const std::string& run_id, 
                     .runner = runner,
                     .incident_start = wishes.incident_start.value_or(session.clock.now()),
                     .incident_declared = wishes.incident_start.has_value(),
-                    .decisions = wishes.decide(plan, state),
+                    .decisions = wishes.decide(state),
                     .orphans_ended = {}};
     HeldTargets held = hold_targets(store, run_id, plan, begun, runner, hands.actions(), file);
     if (begun) opening.orphans_ended = end_orphans(store, run_id, plan, state, hands.actions());
@@ -148,7 +145,7 @@ int live(Session& session, DirectoryRunStore& store, const std::string& run_id, 
         for (const std::string& reason : held.there.not_locked)
             view.say("only this host's lock guards " + reason);
         StepLogs logs(store, run_id, session.redactor);
-        Reporting reporting(fold, view);
+        Reporting reporting(fold.report, view);
         ThreadCrew crew(session.clock,
                         [&logs](const std::string& step, std::string_view line) { logs.write(step, line); });
         const Interrupts interrupts([&](int, int count) {
@@ -169,7 +166,7 @@ int live(Session& session, DirectoryRunStore& store, const std::string& run_id, 
     }
     if (state.ended) store.release_claims(run_id);
     held = {};
-    const Report report = fold.finish(state, file->head());
+    const Report report = fold.report.finish(state, file->head());
     file.reset();
 
     write_reports(store, report);

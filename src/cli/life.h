@@ -15,7 +15,7 @@ namespace lifeboat {
 
 struct LifeWishes {
     // What a person says to the run, asked when it can no longer change under them. May throw.
-    std::function<std::vector<PersonDecided>(const Plan&, const RunState&)> decide = [](const Plan&, const RunState&) {
+    std::function<std::vector<PersonDecided>(const RunState&)> decide = [](const RunState&) {
         return std::vector<PersonDecided>();
     };
     std::optional<Timestamp> incident_start = std::nullopt;  // only for a run that has not begun

@@ -69,15 +69,18 @@ std::string any_run(const DirectoryRunStore& store, const std::optional<std::str
     return ids.size() == 1 ? ids.front() : runs.front().run_id;
 }
 
+RunFold::RunFold(const Plan& made_with) : plan(made_with), state(initial_state(made_with)), report(made_with) {}
+
+void RunFold::take(const Event& event) {
+    apply(state, plan, event);
+    report.take(event);
+}
+
 Report report_of(const DirectoryRunStore& store, const std::string& run_id) {
     const Plan plan = store.plan(run_id);
-    RunState state = initial_state(plan);
-    ReportFold fold(plan);
-    EventsSeen seen = store.each_event(run_id, [&](const Event& event) {
-        apply(state, plan, event);
-        fold.take(event);
-    });
-    return fold.finish(state, std::move(seen.head));
+    RunFold fold(plan);
+    EventsSeen seen = store.each_event(run_id, [&fold](const Event& event) { fold.take(event); });
+    return fold.report.finish(fold.state, std::move(seen.head));
 }
 
 void write_reports(const DirectoryRunStore& store, const Report& report) {

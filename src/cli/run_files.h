@@ -19,6 +19,16 @@ std::string unfinished_run(const DirectoryRunStore& store, const std::optional<s
 // The run that was named, else the only unfinished one, else the last one.
 std::string any_run(const DirectoryRunStore& store, const std::optional<std::string>& named);
 
+// Where a run stands and what will be reported of it, in one pass over its events. The plan outlives it.
+struct RunFold {
+    explicit RunFold(const Plan& made_with);
+    void take(const Event& event);
+
+    const Plan& plan;
+    RunState state;
+    ReportFold report;
+};
+
 // Folded from the run's journal alone.
 Report report_of(const DirectoryRunStore& store, const std::string& run_id);
 // Into the run's folder, as report.md and report.json.

@@ -49,8 +49,7 @@ class RunStore {
   public:
     virtual ~RunStore() = default;
     // A new run with its plan, runbook and scripts; id like "2026-02-01T02-00-00-database-corruption-4f1c". Throws
-    // already_exists,
-    // and stale_plan, naming the run, when `use` is once and the plan has one.
+    // already_exists, and stale_plan, naming the run, when `use` is once and the plan has one.
     virtual std::string create(const Plan& plan, Timestamp now, PlanUse use = PlanUse::any) = 0;
     virtual Plan plan(const std::string& run_id) const = 0;
     // Gives `take` one event of the run after the other, from the first.

@@ -57,11 +57,9 @@ void ThreadCrew::launch(Work work) {
     context.stop = worker.stop.get_token();
     context.deadline = worker.deadline;
     context.progress = [this, &worker](const Progress& progress) {
-        {
-            std::lock_guard lock(mutex_);
-            worker.last_sign = clock_.steady();
-            happenings_.emplace_back(ProgressMade{worker.work.key, progress});
-        }
+        std::lock_guard lock(mutex_);
+        worker.last_sign = clock_.steady();
+        happenings_.emplace_back(ProgressMade{worker.work.key, progress});
         happened_.notify_one();
     };
     context.note = [this, &worker](std::string key, Json value) {
@@ -78,7 +76,7 @@ void ThreadCrew::launch(Work work) {
     if (unclaimed_.size() > idle_) {
         threads_.emplace_back([this] { labour(); });
     } else {
-        lock.unlock();
+        lock.unlock();  // whoever wakes up finds it free
         launched_.notify_one();
     }
 }
@@ -150,9 +148,7 @@ void ThreadCrew::ask(Worker& worker, Happening happening) {
     std::unique_lock lock(mutex_);
     worker.acknowledged = false;
     happenings_.push_back(std::move(happening));
-    lock.unlock();
     happened_.notify_one();
-    lock.lock();
     acknowledged_.wait(lock, [&] { return worker.acknowledged; });
 }
 
@@ -165,10 +161,8 @@ void ThreadCrew::cancel(WorkKey key) {
 }
 
 void ThreadCrew::acknowledge(WorkKey key) {
-    {
-        std::lock_guard lock(mutex_);
-        if (const auto found = workers_.find(key); found != workers_.end()) found->second->acknowledged = true;
-    }
+    std::lock_guard lock(mutex_);
+    if (const auto found = workers_.find(key); found != workers_.end()) found->second->acknowledged = true;
     acknowledged_.notify_all();
 }
 

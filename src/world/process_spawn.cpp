@@ -146,7 +146,7 @@ LIFEBOAT_IN_CHILD int GatedChild::Launch::intermediate_main(void* shared) {
     const int made = ::__clone(child_main, top_of(launch.inner_stack), CLONE_VM | CLONE_VFORK | SIGCHLD, shared);
     if (made < 0) {
         launch.failed_at = Stage::make;
-        launch.error_number = EAGAIN;
+        launch.error_number = EAGAIN;  // the likely reason; the true one stands in an `errno` that is not ours
         tell_ready(launch);
     }
     bare_syscall(SYS_exit_group, 0);

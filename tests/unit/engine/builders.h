@@ -101,6 +101,10 @@ struct Stage {
         ThreadCrew crew(clock, [this](const std::string& id, std::string_view line) {
             log.push_back(id + ": " + std::string(line));
         });
+        return play(plan, crew, std::move(decisions));
+    }
+
+    RunState play(const Plan& plan, Crew& crew, std::vector<PersonDecided> decisions = {}) {
         Blind blind;
         return execute(plan, replay(plan, journal.all),
                        {.run_id = "r1",
