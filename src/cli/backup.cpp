@@ -222,8 +222,9 @@ int prune(const Work& work) {
     std::vector<std::string> names;
     for (const auto& store : stores)
         names.push_back(store->name());
-    const PrunePlan plan = plan_prune(work.catalogue(stores), names, policy_from(work.set().retain), work.set().max_age,
-                                      work.session().clock.now());
+    const PrunePlan plan =
+        plan_prune(work.catalogue(stores), names, policy_from(work.set().retain, work.set().max_count),
+                   work.set().max_age, work.session().clock.now());
     work.tell(prune_text(plan), prune_json(work.set(), plan));
     work.session().terminal.talk("nothing was removed; `lifeboat backup prune " + work.set().name +
                                  " --confirm` does it\n");
