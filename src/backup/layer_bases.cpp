@@ -29,7 +29,12 @@ class Search {
         }
         // newest first
         for (const CatalogueEntry& entry : catalogue.entries) {
-            if (!entry.manifest || !is_layered(*entry.manifest) || !is_everywhere(entry, catalogue)) continue;
+            if (!entry.manifest || !is_layered(*entry.manifest)) continue;
+            // older ones may share what is damaged with it
+            if (entry.verified.damaged)
+                return store_all(
+                    entry.id, Error{ErrorCode::corrupt, "its copy in store '" + entry.store + "' was found damaged"});
+            if (!is_everywhere(entry, catalogue)) continue;
             try {
                 require_usable(*entry.manifest);
                 return read(*entry.manifest);

@@ -328,8 +328,9 @@ void ResourceReader::read_extent(BackupSet& set, const Fields& fields) {
                              "'" + printable(node->items[i].text) + "' is no pattern of paths: " + why);
     }
     set.compress = fields.text("compress") == "zstd";
-    if (const Json incremental = fields.value("incremental"); incremental.is_object())
-        set.full_every = parse_duration(incremental.value("full_every", std::string()));
+    const Json incremental = fields.value("incremental");
+    if (incremental.is_object() && incremental.contains("full_every") && incremental.at("full_every").is_string())
+        set.full_every = parse_duration(incremental.at("full_every").get<std::string>());
     set.max_size = parse_bytes(fields.text("max_size"));
     if (const Json count = fields.value("max_count"); count.is_number_integer()) {
         if (count.get<std::int64_t>() < 1)

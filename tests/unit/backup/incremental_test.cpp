@@ -198,32 +198,22 @@ TEST_CASE("retention keeps what a kept backup builds on") {
     CHECK(later.stores.at(0).retention.removable.front() == diary.made[6].manifest.id);  // children first
 }
 
-TEST_CASE("the layers of a folder come back by hand with tar and sha256sum") {
+TEST_CASE("the layers of a folder come back by hand as the page of the format says") {
     Diary diary;
     diary.create();
     diary.write("config/a.conf", "another");
-    fs::remove(diary.folder / "config/sub/b.conf");
+    fs::remove_all(diary.folder / "config/sub");
+    fs::create_directory(diary.folder / "config/empty");
+    fs::create_symlink("a.conf", diary.folder / "config/link");
     diary.write("config/odd name.conf", "odd");
     const CreatedBackup& last = diary.create();
-    const fs::path backup = diary.folder.path() / "nas/diary" / last.manifest.id;
-    const std::string script =
-        "set -e; sha256sum --quiet -c SHA256SUMS; mkdir " + (diary.folder / "hand").string() +
-        "; for layer in $(python3 -c 'import json; "
-        "print(*[(\"../\" + o[\"from\"] + \"/\" if \"from\" in o else \"\") + o[\"key\"] for o in "
-        "json.load(open(\"manifest.json\"))[\"components\"][0][\"objects\"] if o[\"key\"].endswith(\".tar\")])'); do "
-        "tar -xpf $layer -C " +
-        (diary.folder / "hand").string() +
-        "; done; python3 -c 'import json, os, sys, urllib.parse\n"
-        "paths = {os.path.normpath(urllib.parse.unquote_to_bytes(json.loads(l)[\"path\"])) for l in "
-        "list(open(sys.argv[1]))[1:]}\n"
-        "os.chdir(sys.argv[2])\n"
-        "for folder, _, files in os.walk(b\".\"):\n"
-        "    for name in files:\n"
-        "        path = os.path.normpath(os.path.join(folder, name))\n"
-        "        if path not in paths: os.remove(path)\n' config/" +
-        last.manifest.id + ".index " + (diary.folder / "hand").string();
-    const ChildResult result =
-        run_child(Command{.argv = {"sh", "-c", script}, .environment = clean_environment(), .folder = backup}, {});
+    write_text(diary.folder / "assemble.py", program_of_the_page("assemble.py"));
+    const std::string script = "set -e; sha256sum --quiet -c SHA256SUMS; /usr/bin/python3 " +
+                               (diary.folder / "assemble.py").string() + " config " + (diary.folder / "hand").string();
+    const ChildResult result = run_child({.argv = {"sh", "-c", script},
+                                          .environment = clean_environment(),
+                                          .folder = diary.folder.path() / "nas/diary" / last.manifest.id},
+                                         {});
     INFO(result.errors);
     REQUIRE(result.exit_code == 0);
     CHECK(list_tree(diary.folder / "hand") == diary.now());
