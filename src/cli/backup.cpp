@@ -165,6 +165,13 @@ std::optional<Timestamp> time_asked(const Call& call) {
     return when;
 }
 
+Level fetch_level(const Call& call) {
+    const std::string name = call.one("--level").value_or("readable");
+    const auto level = level_named(name);
+    if (level == Level::checksummed || level == Level::readable) return *level;
+    throw Error{ErrorCode::usage, "'" + name + "' is no level of a fetch", "It is one of checksummed, readable."};
+}
+
 int fetch(const Work& work) {
     const auto to = work.call().one("--to");
     if (!to) throw Error{ErrorCode::usage, "where the backup goes is not said", "Say `--to <folder>`."};
@@ -178,7 +185,8 @@ int fetch(const Work& work) {
                          .stores = stores,
                          .foreign = foreign_layout(work.set()),
                          .keys = keys_of(work.world(), work.set()),
-                         .folder = std::filesystem::absolute(*to)};
+                         .folder = std::filesystem::absolute(*to),
+                         .level = fetch_level(work.call())};
     for (const CatalogueEntry& entry : selection.eligible)
         request.candidates.push_back({.id = entry.id, .store = entry.store, .manifest_sha256 = entry.manifest_sha256});
     request.refused = [&](const std::vector<FetchRefusal>& so_far) {
@@ -331,8 +339,8 @@ Subcommand backup_verb() {
                          {.name = "--store", .value = "name", .doc = "Only this store of the set.", .repeatable = true},
                          {.name = "--level",
                           .value = "level",
-                          .doc = "How far `verify` goes: complete, checksummed, readable, restored or queried; "
-                                 "without it readable."},
+                          .doc = "How far `verify` goes: complete, checksummed, readable, restored or queried; and "
+                                 "`fetch`: checksummed or readable. Without it readable."},
                          {.name = "--to", .value = "folder", .doc = "Where `fetch` puts the backup."},
                          {.name = "--before",
                           .value = "time",
