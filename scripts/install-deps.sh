@@ -4,11 +4,11 @@ set -eu
 
 build="g++ cmake ninja-build pkg-config ccache git ca-certificates
  libyaml-cpp-dev nlohmann-json3-dev libcli11-dev liblua5.4-dev libre2-dev libcurl4-openssl-dev libssh2-1-dev libpq-dev libhiredis-dev libssl-dev libpugixml-dev
- libarchive-dev zlib1g-dev libsqlite3-dev libspdlog-dev libfmt-dev catch2 sqlite3"
+ libarchive-dev zlib1g-dev libzstd-dev libsqlite3-dev libspdlog-dev libfmt-dev catch2 sqlite3"
 run="postgresql-client-15 redis-tools openssh-client"
 # the cluster that Debian makes by default is not wanted: tests make their own, throw-away ones
 tests="postgresql-15 postgresql-contrib clang-14 libclang-rt-14-dev clang-tidy-16 clang-format-14 python3 python3-jsonschema python3-cryptography strace
- libxml2-utils procps util-linux iproute2 faketime ansible-core openssh-server lftp radosgw ceph-mon ceph-osd ceph-common apache2 nginx-light openssl curl nodejs
+ libxml2-utils procps util-linux iproute2 faketime ansible-core openssh-server lftp radosgw ceph-mon ceph-osd ceph-common apache2 nginx-light openssl curl zstd nodejs
  redis-server"
 
 # npm comes with some builds of nodejs

@@ -27,7 +27,7 @@ std::vector<ResourceSpec> every_resource() {
     std::vector<ResourceSpec> all;
     for (std::vector<ResourceSpec> (*family)() :
          {service_resources, notify_resources, files_resources, sqlite_resources, postgres_resources, redis_resources,
-          store_resources}) {
+          output_resources, store_resources}) {
         std::vector<ResourceSpec> resources = family();
         std::move(resources.begin(), resources.end(), std::back_inserter(all));
     }

@@ -5,6 +5,7 @@
 #include "actions/backup_catalogue.h"
 #include "actions/backup_family.h"
 #include "actions/files_family.h"
+#include "actions/output_resource.h"
 #include "actions/postgres_connection.h"
 #include "actions/redis.h"
 #include "backup/creation.h"
@@ -21,9 +22,12 @@ ActionSpec declare() {
     spec.summary = "Make a new backup of a set in its stores";
     spec.doc =
         "Dumps every resource of the set (PostgreSQL by pg_dump from one snapshot, SQLite by its backup interface, "
-        "Redis by a snapshot as its replicas get it, files as tar) and "
+        "Redis by a snapshot as its replicas get it, files and the objects of stores as tar, a program's output as it "
+        "is) and "
         "writes the result to every store, the manifest last. A store that fails does not stop the others: it is named "
-        "in the outputs. "
+        "in the outputs. Where the set is incremental, files and objects that have not changed stay in the backups "
+        "that "
+        "hold them. "
         "Fails when no store took the backup. Undo removes what this deed wrote and nothing else.";
     spec.parameters = {
         {.name = "backup", .type = ValueType::resource, .doc = "The backup set.", .required = true, .kind = "backup"},
@@ -108,7 +112,11 @@ class Create final : public Action {
             .started_at = parse_timestamp(intent.at("started_at").get<std::string>()).value_or(Timestamp{}),
             .claim = intent.at("claim"),
             .stores = open_stores(world_, set, intent.at("stores").get<std::vector<std::string>>(), context.log),
-            .key = key_of(world_, set)};
+            .key = key_of(world_, set),
+            .compress = set.compress,
+            .full_every = set.full_every,
+            .keys = set.full_every ? keys_of(world_, set) : KeyRing(),
+            .max_size = set.max_size};
         for (const std::string& name : set.of)
             request.sources.push_back(source_of(set, name, context));
         const CreatedBackup created = create_backup(request, *context.clock, work_of(context));
@@ -164,12 +172,17 @@ class Create final : public Action {
                         return RedisConnection(redis_target(world_, resource, run_id), control);
                     }}};
         }
+        if (resource.type == "output") return {.name = name, .from = OutputSource{output_command(world_, resource)}};
+        if (is_store(resource.type))
+            return {.name = name,
+                    .from = ObjectsSource{.store = open_store(world_, resource, context.log),
+                                          .exclude = PathPatterns(set.exclude)}};
         if (resource.type != "sqlite" && resource.type != "files")
             throw Error{ErrorCode::unsupported, "resource '" + name + "' of backup set '" + set.name +
                                                     "' is of type '" + resource.type + "', which cannot be backed up"};
         const std::filesystem::path path = place_of_resource(world_, resource);
         if (resource.type == "sqlite") return {.name = name, .from = SqliteSource{path}};
-        return {.name = name, .from = FilesSource{path}};
+        return {.name = name, .from = FilesSource{.path = path, .exclude = PathPatterns(set.exclude)}};
     }
 
     const ActionWorld& world_;

@@ -25,6 +25,8 @@ std::unique_ptr<Action> backup_prune(const ActionWorld& world);
 // throw.
 std::shared_ptr<Store> open_store(const ActionWorld& world, const ResolvedResource& resource,
                                   const std::function<void(std::string_view line)>& log = {});
+// Whether a resource of that type is one.
+bool is_store(const std::string& type);
 // The set's stores in its order; `only` picks some of them by name (empty: all).
 Stores open_stores(const ActionWorld& world, const BackupSet& set, const std::vector<std::string>& only = {},
                    const std::function<void(std::string_view line)>& log = {});

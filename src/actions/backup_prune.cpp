@@ -88,8 +88,8 @@ class Prune final : public Action {
         std::vector<std::string> names;
         for (const auto& store : stores)
             names.push_back(store->name());
-        return plan_prune(catalogue_of(set, stores, work_of(context).control), names, policy_from(set.retain),
-                          set.max_age, context.clock->now());
+        return plan_prune(catalogue_of(set, stores, work_of(context).control), names,
+                          policy_from(set.retain, set.max_count), set.max_age, context.clock->now());
     }
 
     const ActionWorld& world_;

@@ -67,9 +67,12 @@ class Rehearsal {
                     restore_redis(path);
                     break;
                 case ComponentKind::files:
+                case ComponentKind::objects:
                 case ComponentKind::archive:
                     restore_files(path);
                     break;
+                case ComponentKind::output:
+                    break;  // only the program that wrote it knows how to restore it
             }
         } catch (const Error& error) {
             if (context_.stop.stop_requested() || !is_about_the_backup(error.code)) throw;

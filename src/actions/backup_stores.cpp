@@ -178,6 +178,11 @@ std::shared_ptr<Store> open_store(const ActionWorld& world, const ResolvedResour
     return store;
 }
 
+bool is_store(const std::string& type) {
+    const std::vector<ResourceSpec> specs = store_resources();
+    return std::any_of(specs.begin(), specs.end(), [&type](const ResourceSpec& spec) { return spec.type == type; });
+}
+
 Stores open_stores(const ActionWorld& world, const BackupSet& set, const std::vector<std::string>& only,
                    const std::function<void(std::string_view line)>& log) {
     for (const std::string& name : only)

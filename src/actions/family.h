@@ -45,6 +45,7 @@ std::vector<ResourceSpec> files_resources();     // files (a directory or one fi
 std::vector<ResourceSpec> sqlite_resources();    // sqlite
 std::vector<ResourceSpec> postgres_resources();  // postgres
 std::vector<ResourceSpec> redis_resources();     // redis
+std::vector<ResourceSpec> output_resources();    // output
 std::vector<ResourceSpec> store_resources();     // local, s3, sftp, webdav, http, azure, gcs
 
 // The whole set. `identify` and `end_orphans` ask the family of the resource's type.

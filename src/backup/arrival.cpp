@@ -4,6 +4,7 @@
 #include <array>
 #include <cerrno>
 #include <functional>
+#include <optional>
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -12,9 +13,11 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/sha256.h"
+#include "base/text.h"
 #include "world/file_content.h"
 #include "world/file_descriptor.h"
 #include "world/files.h"
+#include "world/zstd.h"
 
 namespace lifeboat {
 
@@ -180,24 +183,53 @@ void collect(Store& store, const std::string& key, const ManifestObject& expecte
     }
 }
 
-// From the stored bytes in `part` to the object's own; nothing of them is seen under `to` before all is authentic.
-void decrypt(const std::filesystem::path& part, const ManifestObject& expected, const KeyRing& keys,
-             const std::string& where, const std::filesystem::path& to, const WorkControl& control) {
+// From the stored bytes in `part` to the object's own, decrypted, then unpacked; nothing of them is seen under `to`
+// before all is authentic.
+void unpack(const std::filesystem::path& part, const ManifestObject& expected, const KeyRing& keys,
+            const std::string& where, const std::filesystem::path& to, const WorkControl& control) {
     const std::filesystem::path plain = part.string() + ".plain";
     const FileDescriptor file(::open(plain.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (!file) throw_errno("make '" + plain.string() + "'", errno);
-    ObjectEncryption authentic = *expected.encryption;
-    authentic.plain_sha256.clear();  // every segment is authentic by itself
-    Decryption decryption(
-        keys, [&](std::span<const std::byte> bytes) { write_all(file.get(), bytes, "write '" + plain.string() + "'"); },
-        where, authentic);
+    std::uint64_t made = 0;
+    ByteSink out = [&](std::span<const std::byte> bytes) {
+        made += bytes.size();
+        if (made > expected.plain_size().count)
+            throw Error{ErrorCode::corrupt, where + ": more comes out of it than its manifest says"};
+        write_all(file.get(), bytes, "write '" + plain.string() + "'");
+    };
+    std::optional<Decompressor> decompressor;
+    if (expected.compression) {
+        if (expected.compression->scheme != compression_scheme)
+            throw Error{ErrorCode::unsupported,
+                        where + " is compressed by '" + printable(expected.compression->scheme) + "'",
+                        "Read this backup with the version of lifeboat that made it."};
+        decompressor.emplace(std::move(out));
+        out = [&decompressor](std::span<const std::byte> bytes) { decompressor->write(bytes); };
+    }
+    std::optional<Decryption> decryption;
+    if (expected.encryption) {
+        ObjectEncryption authentic = *expected.encryption;
+        authentic.plain_sha256.clear();  // every segment is authentic by itself
+        decryption.emplace(keys, std::move(out), where, authentic);
+        out = [&decryption](std::span<const std::byte> bytes) { decryption->write(bytes); };
+    }
     const ByteSource source = content_of_file(part.string()).open(0);
     std::vector<std::byte> buffer(1u << 20);
-    for (std::size_t count = source(buffer); count > 0; count = source(buffer)) {
-        control.check();
-        decryption.write(std::span(buffer).first(count));
+    try {
+        for (std::size_t count = source(buffer); count > 0; count = source(buffer)) {
+            control.check();
+            out(std::span(buffer).first(count));
+        }
+        if (decryption) decryption->finish();
+        if (decompressor) decompressor->finish();
+    } catch (const Error& error) {
+        // the stored bytes are those of the manifest: what they cannot be unpacked to was never right
+        if (error.code != ErrorCode::incomplete && error.code != ErrorCode::limit_exceeded) throw;
+        throw Error{ErrorCode::corrupt, where + ": " + error.message};
     }
-    decryption.finish();
+    if (made != expected.plain_size().count)
+        throw Error{ErrorCode::corrupt, where + ": " + std::to_string(made) + " bytes come out of it instead of " +
+                                            std::to_string(expected.plain_size().count)};
     if (::fsync(file.get()) != 0) throw_errno("sync '" + plain.string() + "'", errno);
     remove_file(to);
     move_durably(plain, to);
@@ -266,9 +298,9 @@ void fetch_object(Store& store, const std::string& key, const ManifestObject& ex
         if (!is_about_the_source(error.code)) throw;
         throw SourceTrouble{error};
     }
-    if (expected.encryption) {
+    if (expected.is_packed()) {
         try {
-            decrypt(part, expected, keys, "object '" + key + "' in store '" + store.name() + "'", to, control);
+            unpack(part, expected, keys, "object '" + key + "' in store '" + store.name() + "'", to, control);
         } catch (const Error& error) {
             remove_part(part);
             // a key that is missing here is missing for every copy

@@ -1,6 +1,7 @@
 // One object on its way from a store into a file: its ranges are read side by side, hashed in their order, compared
-// with the manifest, and what is encrypted is decrypted. It is visible under its name only when it is whole, right and
-// synced. What a killed or interrupted arrival left is taken up again: those bytes are hashed, not fetched.
+// with the manifest, and what is encrypted or compressed is unpacked. It is visible under its name only when it is
+// whole, right and synced. What a killed or interrupted arrival left is taken up again: those bytes are hashed, not
+// fetched.
 #pragma once
 
 #include <filesystem>

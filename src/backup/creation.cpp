@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <set>
 
 #include <fcntl.h>
 
+#include "backup/layer_bases.h"
 #include "backup/layout.h"
 #include "base/error.h"
 #include "base/sha256.h"
@@ -13,6 +15,7 @@
 #include "world/file_descriptor.h"
 #include "world/files.h"
 #include "world/tree.h"
+#include "world/zstd.h"
 
 namespace lifeboat {
 
@@ -109,11 +112,17 @@ void write_claim(Store& store, const CreateRequest& request, const WorkControl& 
 
 void write_to(Store& store, const CreateRequest& request, const Manifest& manifest, const std::string& text,
               const std::string& manifest_sha256, const std::filesystem::path& folder, const BackupWork& work) {
-    ByteProgress progress(work, "writing backup '" + request.id + "' to '" + store.name() + "'", manifest.size().count);
+    ByteProgress progress(work, "writing backup '" + request.id + "' to '" + store.name() + "'",
+                          manifest.own_size().count);
     WorkControl control = work.control;
     control.moved = [&](std::uint64_t bytes) { progress.add(bytes); };
+    std::set<std::string> earlier;
     for (const ManifestComponent& component : manifest.components) {
         for (const ManifestObject& object : component.objects) {
+            if (!object.from.empty()) {
+                earlier.insert(object.from);
+                continue;
+            }
             const std::string key = object_key(request.set, request.id, object.key);
             const StoredObject written = store.write(key, content_of_file((folder / object.key).string()),
                                                      WriteOptions{.exclusive = true}, control);
@@ -121,41 +130,65 @@ void write_to(Store& store, const CreateRequest& request, const Manifest& manife
                 throw store_error(ErrorCode::incomplete, store.name(), key, "it was not written as a whole");
         }
     }
+    for (const std::string& id : earlier)
+        if (!store.stat(manifest_key(request.set, id), control))
+            throw store_error(ErrorCode::incomplete, store.name(), manifest_key(request.set, id),
+                              "this backup, which the new one builds on, was removed meanwhile");
     store.write(object_key(request.set, request.id, sums_name), content_of(checksum_file(manifest, manifest_sha256)),
                 WriteOptions{.exclusive = true}, control);
     store.write(manifest_key(request.set, request.id), content_of(text), WriteOptions{.exclusive = true}, control);
 }
 
-// The dumped file becomes the stored one: encrypted once, whatever the number of stores.
-void encrypt(ManifestObject& object, const std::filesystem::path& folder, const EncryptionKey& key,
-             ByteProgress& progress, const WorkControl& control) {
+// pg_dump compresses what is in these.
+bool is_compressed(const ManifestComponent& component) {
+    return component.kind == ComponentKind::postgres &&
+           (component.format == "custom" || component.format == "directory");
+}
+
+// The dumped file becomes the stored one: compressed and encrypted once, whatever the number of stores.
+void pack_file(ManifestObject& object, const std::filesystem::path& folder, bool compress,
+               const std::optional<EncryptionKey>& key, ByteProgress& progress, const WorkControl& control) {
     const std::filesystem::path plain = folder / object.key;
-    const std::filesystem::path sealed = plain.string() + ".sealed";
-    const FileDescriptor file(::open(sealed.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
-    if (!file) throw_errno("make '" + sealed.string() + "'", errno);
+    const std::filesystem::path packed = plain.string() + ".packed";
+    const FileDescriptor file(::open(packed.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
+    if (!file) throw_errno("make '" + packed.string() + "'", errno);
     Sha256 stored;
     std::uint64_t size = 0;
-    Encryption encryption(
-        key,
-        [&](std::span<const std::byte> bytes) {
-            stored.update(bytes);
-            size += bytes.size();
-            write_all(file.get(), bytes, "write '" + sealed.string() + "'");
-        },
-        PlainDigest::left_out);  // the dump was hashed when it was made
+    ByteSink out = [&](std::span<const std::byte> bytes) {
+        stored.update(bytes);
+        size += bytes.size();
+        write_all(file.get(), bytes, "write '" + packed.string() + "'");
+    };
+    std::optional<Encryption> encryption;
+    if (key) {
+        // what is not compressed was hashed when it was dumped
+        encryption.emplace(*key, std::move(out), compress ? PlainDigest::computed : PlainDigest::left_out);
+        out = [&encryption](std::span<const std::byte> bytes) { encryption->write(bytes); };
+    }
+    std::optional<Compressor> compressor;
+    if (compress) {
+        compressor.emplace(std::move(out));
+        out = [&compressor](std::span<const std::byte> bytes) { compressor->write(bytes); };
+    }
     const ByteSource source = content_of_file(plain.string()).open(0);
     std::vector<std::byte> buffer(1u << 20);
     for (std::size_t count = source(buffer); count > 0; count = source(buffer)) {
         control.check();
-        encryption.write(std::span(buffer).first(count));
+        out(std::span(buffer).first(count));
         progress.add(count);
     }
-    ObjectEncryption encrypted = encryption.finish();
-    encrypted.plain_sha256 = object.sha256;
-    std::filesystem::rename(sealed, plain);
+    if (compressor) {
+        compressor->finish();
+        object.compression = ObjectCompression{
+            .scheme = std::string(compression_scheme), .plain_size = object.size, .plain_sha256 = object.sha256};
+    }
+    if (encryption) {
+        object.encryption = encryption->finish();
+        if (!compress) object.encryption->plain_sha256 = object.sha256;
+    }
+    std::filesystem::rename(packed, plain);
     object.size = Bytes{size};
     object.sha256 = to_hex(stored.finish());
-    object.encryption = std::move(encrypted);
 }
 
 class Creation {
@@ -211,24 +244,57 @@ class Creation {
 
     Manifest dump_all() {
         remove_tree(folder_);
+        const LayerBases bases = request_.full_every ? newest_layers(base_request(), work_) : LayerBases{};
         Manifest manifest{.id = request_.id,
                           .set = request_.set,
                           .started_at = request_.started_at,
                           .made_by = "lifeboat " + std::string(version())};
         for (const ComponentSource& source : request_.sources) {
-            manifest.components.push_back(dump(source, folder_, clock_, work_));
-            if (!request_.key) continue;
-            ByteProgress progress(work_, "encrypting '" + source.name + "'",
-                                  manifest.components.back().objects.size() == 1
-                                      ? std::optional(manifest.components.back().objects.front().size.count)
-                                      : std::nullopt);
-            for (ManifestObject& object : manifest.components.back().objects)
-                encrypt(object, folder_, *request_.key, progress, control_);
+            manifest.components.push_back(dump(source, folder_, clock_, work_, layering_of(source.name, bases)));
+            pack(manifest.components.back());
         }
         manifest.consistent_at = manifest.components.front().consistent_at;
-        for (const ManifestComponent& component : manifest.components)
+        for (const ManifestComponent& component : manifest.components) {
             manifest.consistent_at = std::min(manifest.consistent_at, component.consistent_at);
+            for (const ManifestObject& object : component.objects)
+                if (!object.from.empty()) manifest.parent = bases.backup;
+        }
+        if (request_.max_size && manifest.own_size() > *request_.max_size)
+            throw Error{ErrorCode::limit_exceeded,
+                        "backup '" + request_.id + "' has " + to_human(manifest.own_size()) + ", set '" + request_.set +
+                            "' allows " + to_human(*request_.max_size),
+                        "Find out what has grown; then raise 'max_size', or leave it out."};
         return manifest;
+    }
+
+    BaseRequest base_request() const {
+        return {.set = request_.set,
+                .stores = claimed_,
+                .encrypted = request_.key.has_value(),
+                .keys = request_.keys,
+                .not_before = request_.started_at - *request_.full_every,
+                .folder = folder_};
+    }
+
+    std::optional<Layering> layering_of(const std::string& component, const LayerBases& bases) const {
+        if (!request_.full_every) return std::nullopt;
+        const auto found = bases.components.find(component);
+        return Layering{.backup = request_.id,
+                        .base = found == bases.components.end() ? std::nullopt : std::optional(found->second)};
+    }
+
+    void pack(ManifestComponent& component) const {
+        const bool compress = request_.compress && !is_compressed(component);
+        if (!compress && !request_.key) return;
+        std::uint64_t total = 0;
+        for (const ManifestObject& object : component.objects)
+            if (object.from.empty()) total += object.size.count;
+        const char* doing = !request_.key ? "compressing '"
+                            : compress    ? "compressing and encrypting '"
+                                          : "encrypting '";
+        ByteProgress progress(work_, doing + component.name + "'", total);
+        for (ManifestObject& object : component.objects)
+            if (object.from.empty()) pack_file(object, folder_, compress, request_.key, progress, control_);
     }
 
     [[noreturn]] void fail() const {

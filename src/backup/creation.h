@@ -27,6 +27,12 @@ struct CreateRequest {
     std::vector<ComponentSource> sources;
     Stores stores;
     std::optional<EncryptionKey> key;  // what is stored is encrypted with it
+    bool compress = false;             // by zstd, but for dumps that are compressed already
+    // Files and objects that are unchanged since the newest backup that every store holds are not stored again, until
+    // everything is stored anew after so long.
+    std::optional<Duration> full_every;
+    KeyRing keys;                   // to read that backup with
+    std::optional<Bytes> max_size;  // a backup that would take more in a store is not written: Error{limit_exceeded}
 };
 
 struct CreatedBackup {

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "backup/arrival.h"
+#include "backup/layers.h"
 #include "backup/layout.h"
 #include "backup/readable.h"
 #include "base/error.h"
@@ -138,6 +139,7 @@ class Fetch {
         Fetched fetched{.from = candidate, .manifest = manifest, .folder = folder};
         fetch_objects(*store, manifest, folder, fetched.kept);
         if (request_.foreign) require_unchanged(*store, candidate);
+        assemble(manifest, folder);
         for (const ManifestComponent& component : manifest.components)
             fetched.components[component.name] = path_of(component, folder);
         if (request_.level >= Level::readable) require_all_readable(manifest, folder);
@@ -210,19 +212,21 @@ class Fetch {
                               manifest.size().count);
         std::vector<const ManifestObject*> missing;
         std::uint64_t needed = 0;
-        std::uint64_t largest_plain = 0;  // beside the stored bytes while it is decrypted
+        std::uint64_t largest_plain = 0;  // beside the stored bytes while it is unpacked
+        std::uint64_t assembled = 0;      // what layers become, beside them
         for (const ManifestComponent& component : manifest.components) {
             for (const ManifestObject& object : component.objects) {
+                if (component.format == layers_format) assembled += object.plain_size().count;
                 if (is_object(folder / object.key, object, progress, control_)) {
                     kept += object.size.count;
                 } else {
                     missing.push_back(&object);
-                    needed += object.size.count;
-                    if (object.encryption) largest_plain = std::max(largest_plain, object.plain_size().count);
+                    needed += std::max(object.size.count, object.plain_size().count);
+                    if (object.is_packed()) largest_plain = std::max(largest_plain, object.plain_size().count);
                 }
             }
         }
-        needed += largest_plain;
+        needed += largest_plain + assembled;
         const FileSystemSpace space = space_at(folder);
         if (space.free.count < needed)
             throw Error{ErrorCode::disk_full,
@@ -235,6 +239,21 @@ class Fetch {
             progress.rename("fetching '" + object->key + "' from '" + store.name() + "'");
             fetch_object(store, stored_key(manifest, *object), *object, request_.keys, folder / object->key, part,
                          progress, control_);
+        }
+    }
+
+    void assemble(const Manifest& manifest, const std::filesystem::path& folder) const {
+        for (const ManifestComponent& component : manifest.components) {
+            if (component.format != layers_format) continue;
+            ByteProgress progress(work_, "putting the layers of '" + component.name + "' together", std::nullopt);
+            WorkControl control = control_;
+            control.moved = [&](std::uint64_t bytes) { progress.add(bytes); };
+            try {
+                assemble_layers(component, folder, control);
+            } catch (const Error& error) {
+                if (error.code != ErrorCode::corrupt && error.code != ErrorCode::incomplete) throw;
+                throw SourceTrouble{error};
+            }
         }
     }
 

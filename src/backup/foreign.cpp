@@ -65,6 +65,8 @@ std::string format_of(const ForeignPart& part, std::string_view key) {
         case ComponentKind::redis:
             return "rdb";
         case ComponentKind::files:
+        case ComponentKind::objects:
+        case ComponentKind::output:
         case ComponentKind::archive:
             return "tar";
     }

@@ -67,8 +67,9 @@ class Fields {
 constexpr std::string_view hexadecimal = "0123456789abcdef";
 
 ComponentKind kind_named(const Fields& fields, const std::string& name) {
-    for (const ComponentKind kind : {ComponentKind::postgres, ComponentKind::sqlite, ComponentKind::redis,
-                                     ComponentKind::files, ComponentKind::archive})
+    for (const ComponentKind kind :
+         {ComponentKind::postgres, ComponentKind::sqlite, ComponentKind::redis, ComponentKind::files,
+          ComponentKind::objects, ComponentKind::output, ComponentKind::archive})
         if (to_text(kind) == name) return kind;
     throw fields.damaged("'" + printable(name) + "' is no kind of component");
 }
@@ -88,9 +89,19 @@ ObjectEncryption encryption_from_json(const Json& value, const std::string& wher
     return encryption;
 }
 
+ObjectCompression compression_from_json(const Json& value, const std::string& where) {
+    const Fields fields(value, where);
+    fields.only({"scheme", "plain_size", "plain_sha256"});
+    ObjectCompression compression{.scheme = fields.text("scheme"),
+                                  .plain_size = Bytes{fields.count("plain_size")},
+                                  .plain_sha256 = fields.text("plain_sha256")};
+    if (!is_sha256(compression.plain_sha256)) throw fields.damaged("field 'plain_sha256' is no SHA-256");
+    return compression;
+}
+
 ManifestObject object_from_json(const Json& value, const std::string& component, const std::string& where) {
     const Fields fields(value, where);
-    fields.only({"key", "size", "sha256", "encryption"});
+    fields.only({"key", "size", "sha256", "encryption", "compression", "from"});
     ManifestObject object{
         .key = fields.text("key"), .size = Bytes{fields.count("size")}, .sha256 = fields.text("sha256")};
     const std::string why = key_refusal(object.key);
@@ -100,6 +111,13 @@ ManifestObject object_from_json(const Json& value, const std::string& component,
     if (!is_sha256(object.sha256)) throw fields.damaged("field 'sha256' is no SHA-256");
     if (value.contains("encryption"))
         object.encryption = encryption_from_json(value.at("encryption"), where + ".encryption");
+    if (value.contains("compression"))
+        object.compression = compression_from_json(value.at("compression"), where + ".compression");
+    if (value.contains("from")) {
+        object.from = fields.text("from");
+        if (!time_of_backup_id(object.from))
+            throw fields.damaged("'" + printable(object.from) + "' is no id of a backup");
+    }
     return object;
 }
 
@@ -137,6 +155,11 @@ Json to_json(const ManifestComponent& component) {
                                             {"key", encryption->key_hint},
                                             {"plain_size", encryption->plain_size.count},
                                             {"plain_sha256", encryption->plain_sha256}};
+        if (const auto& compression = object.compression)
+            objects.back()["compression"] = {{"scheme", compression->scheme},
+                                             {"plain_size", compression->plain_size.count},
+                                             {"plain_sha256", compression->plain_sha256}};
+        if (!object.from.empty()) objects.back()["from"] = object.from;
     }
     return {{"name", component.name},        {"kind", to_text(component.kind)},
             {"format", component.format},    {"consistent_at", to_text(component.consistent_at)},
@@ -155,6 +178,10 @@ std::string_view to_text(ComponentKind kind) {
             return "redis";
         case ComponentKind::files:
             return "files";
+        case ComponentKind::objects:
+            return "objects";
+        case ComponentKind::output:
+            return "output";
         case ComponentKind::archive:
             return "archive";
     }
@@ -166,6 +193,14 @@ Bytes Manifest::size() const {
     for (const ManifestComponent& component : components)
         for (const ManifestObject& object : component.objects)
             total.count += object.size.count;
+    return total;
+}
+
+Bytes Manifest::own_size() const {
+    Bytes total;
+    for (const ManifestComponent& component : components)
+        for (const ManifestObject& object : component.objects)
+            if (object.from.empty()) total.count += object.size.count;
     return total;
 }
 
@@ -198,20 +233,23 @@ const ManifestComponent* Manifest::component(std::string_view name) const {
 }
 
 std::string stored_key(const Manifest& manifest, const ManifestObject& object) {
-    return object.stored_as.empty() ? object_key(manifest.set, manifest.id, object.key) : object.stored_as;
+    if (!object.stored_as.empty()) return object.stored_as;
+    return object_key(manifest.set, object.from.empty() ? manifest.id : object.from, object.key);
 }
 
 Json to_json(const Manifest& manifest) {
     Json components = Json::array();
     for (const ManifestComponent& component : manifest.components)
         components.push_back(to_json(component));
-    return {{"lifeboat", manifest_format},
-            {"id", manifest.id},
-            {"set", manifest.set},
-            {"started_at", to_text(manifest.started_at)},
-            {"consistent_at", to_text(manifest.consistent_at)},
-            {"made_by", manifest.made_by},
-            {"components", std::move(components)}};
+    Json json{{"lifeboat", manifest_format},
+              {"id", manifest.id},
+              {"set", manifest.set},
+              {"started_at", to_text(manifest.started_at)},
+              {"consistent_at", to_text(manifest.consistent_at)},
+              {"made_by", manifest.made_by}};
+    if (!manifest.parent.empty()) json["parent"] = manifest.parent;
+    json["components"] = std::move(components);
+    return json;
 }
 
 std::string manifest_text(const Manifest& manifest) {
@@ -234,12 +272,17 @@ Manifest parse_manifest(std::string_view text, std::string_view where) {
                     name + ": its format is '" + printable(format) + "', this version reads '" +
                         std::string(manifest_format) + "'",
                     "Read this backup with the version of lifeboat that made it."};
-    fields.only({"lifeboat", "id", "set", "started_at", "consistent_at", "made_by", "components"});
+    fields.only({"lifeboat", "id", "set", "started_at", "consistent_at", "made_by", "parent", "components"});
 
     Manifest manifest{.id = fields.text("id"), .set = fields.text("set")};
     manifest.started_at = fields.time("started_at");
     manifest.consistent_at = fields.time("consistent_at");
     manifest.made_by = fields.text("made_by");
+    if (value.contains("parent")) {
+        manifest.parent = fields.text("parent");
+        if (!time_of_backup_id(manifest.parent) || manifest.parent == manifest.id)
+            throw fields.damaged("'" + printable(manifest.parent) + "' cannot be its parent");
+    }
     if (!time_of_backup_id(manifest.id)) throw fields.damaged("'" + printable(manifest.id) + "' is no id of a backup");
     std::set<std::string> names;
     std::uint64_t total = 0;
@@ -251,6 +294,8 @@ Manifest parse_manifest(std::string_view text, std::string_view where) {
         if (added.consistent_at < manifest.consistent_at)
             throw fields.damaged("component '" + added.name + "' is older than the backup");
         for (const ManifestObject& object : added.objects) {
+            if (object.from == manifest.id || (!object.from.empty() && manifest.parent.empty()))
+                throw fields.damaged("object '" + object.key + "' cannot lie in backup '" + object.from + "'");
             // of both kinds together: what a fetch needs at the most
             for (const std::uint64_t size : {object.size.count, object.plain_size().count}) {
                 if (size > std::numeric_limits<std::uint64_t>::max() - total)
@@ -277,7 +322,7 @@ std::string checksum_file(const Manifest& manifest, std::string_view manifest_sh
     };
     for (const ManifestComponent& component : manifest.components)
         for (const ManifestObject& object : component.objects)
-            line(object.sha256, object.key);
+            line(object.sha256, object.from.empty() ? object.key : "../" + object.from + "/" + object.key);
     line(manifest_sha256, manifest_name);
     return text;
 }

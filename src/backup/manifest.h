@@ -18,8 +18,9 @@
 namespace lifeboat {
 
 inline constexpr std::string_view manifest_format = "manifest/v1";
+inline constexpr std::string_view compression_scheme = "zstd";
 
-enum class ComponentKind { postgres, sqlite, redis, files, archive };
+enum class ComponentKind { postgres, sqlite, redis, files, objects, output, archive };
 std::string_view to_text(ComponentKind kind);
 
 // How an object is encrypted (encryption.h).
@@ -31,22 +32,40 @@ struct ObjectEncryption {
     bool operator==(const ObjectEncryption&) const = default;
 };
 
+// How an object is compressed, before it is encrypted.
+struct ObjectCompression {
+    std::string scheme;  // "zstd"
+    Bytes plain_size;
+    std::string plain_sha256;  // lower-case hexadecimal
+    bool operator==(const ObjectCompression&) const = default;
+};
+
 struct ManifestObject {
     std::string key;     // below the backup's folder: "shop/shop.dump"
     Bytes size;          // of the stored bytes
     std::string sha256;  // of the stored bytes, lower-case hexadecimal; empty: not stated by who made it
     std::optional<ObjectEncryption> encryption = std::nullopt;
     std::string stored_as = {};  // its whole key where another tool chose it; empty: below the backup's folder
+    std::optional<ObjectCompression> compression = std::nullopt;
+    std::string from = {};  // the earlier backup of the set in whose folder it lies; empty: this one
 
-    Bytes plain_size() const { return encryption ? encryption->plain_size : size; }
-    const std::string& plain_sha256() const { return encryption ? encryption->plain_sha256 : sha256; }
+    bool is_packed() const { return encryption || compression; }  // what is stored is not what is restored from
+    Bytes plain_size() const {
+        if (compression) return compression->plain_size;
+        return encryption ? encryption->plain_size : size;
+    }
+    const std::string& plain_sha256() const {
+        if (compression) return compression->plain_sha256;
+        return encryption ? encryption->plain_sha256 : sha256;
+    }
     bool operator==(const ManifestObject&) const = default;
 };
 
 struct ManifestComponent {
     std::string name;  // of the resource; the folder of its objects
     ComponentKind kind = ComponentKind::files;
-    std::string format;         // postgres: custom, directory, tar, plain; sqlite: database; redis: rdb; files: tar
+    std::string format;         // postgres: custom, directory, tar, plain; sqlite: database; redis: rdb; files and
+                                // objects: tar, or layers (layers.h); output: raw
     Timestamp consistent_at{};  // nothing written before that instant is missing
     std::vector<ManifestObject> objects;
     Json facts =
@@ -61,10 +80,12 @@ struct Manifest {
     Timestamp consistent_at{};  // the oldest of its components'
     std::string made_by;        // "lifeboat 0.1.0"
     std::vector<ManifestComponent> components;
-    bool time_known = true;  // false where a foreign backup's name states none: `consistent_at` means nothing then
+    std::string parent = {};  // of an incremental: the backup that it needs, and so that one's parent
+    bool time_known = true;   // false where a foreign backup's name states none: `consistent_at` means nothing then
     bool operator==(const Manifest&) const = default;
 
-    Bytes size() const;        // of the stored bytes
+    Bytes size() const;        // of the stored bytes, those of earlier backups too
+    Bytes own_size() const;    // without those
     Bytes plain_size() const;  // of what is restored from
     bool encrypted() const;    // every object is
     std::size_t objects() const;

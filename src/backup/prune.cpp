@@ -16,6 +16,7 @@ RetentionEntry entry_of(const CatalogueEntry& seen) {
                          .pinned = seen.pin.has_value()};
     if (seen.manifest) {
         entry.consistent_at = seen.manifest->consistent_at;
+        entry.parent = seen.manifest->parent;
     } else {
         entry.consistent_at = time_of_backup_id(seen.id);
     }
@@ -52,8 +53,12 @@ PrunePlan plan_prune(const Catalogue& catalogue, const std::vector<std::string>&
     return plan;
 }
 
-RetentionPolicy policy_from(const Json& retain) {
-    if (!retain.is_object()) return default_retention();
+RetentionPolicy policy_from(const Json& retain, std::optional<unsigned> max_count) {
+    if (!retain.is_object()) {
+        RetentionPolicy policy = default_retention();
+        policy.max_count = max_count;
+        return policy;
+    }
     const auto count = [&](const char* name) -> std::optional<unsigned> {
         const auto found = retain.find(name);
         if (found == retain.end() || found->is_null()) return std::nullopt;
@@ -63,7 +68,8 @@ RetentionPolicy policy_from(const Json& retain) {
                            .weekly = count("weekly"),
                            .monthly = count("monthly"),
                            .yearly = count("yearly"),
-                           .last = count("last")};
+                           .last = count("last"),
+                           .max_count = max_count};
     if (const auto within = retain.find("within"); within != retain.end() && within->is_string())
         policy.within = parse_duration(within->get<std::string>());
     return policy;

@@ -25,8 +25,8 @@ struct PrunePlan {
 PrunePlan plan_prune(const Catalogue& catalogue, const std::vector<std::string>& stores, const RetentionPolicy& policy,
                      std::optional<Duration> stale_after, Timestamp now);
 
-// {"daily": 7, "within": "30d"} of a site; null: the defaults.
-RetentionPolicy policy_from(const Json& retain);
+// {"daily": 7, "within": "30d"} of a site (null: the defaults), and its `max_count`.
+RetentionPolicy policy_from(const Json& retain, std::optional<unsigned> max_count);
 
 // Everything of the backup in the store; bytes freed as far as the listing tells. Can be called again after a kill.
 Bytes remove_backup(Store& store, const std::string& set, const std::string& id, const WorkControl& control = {});

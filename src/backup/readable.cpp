@@ -5,6 +5,7 @@
 #include <fstream>
 #include <vector>
 
+#include "backup/layers.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "world/archive.h"
@@ -198,14 +199,18 @@ void require_readable(const ManifestComponent& component, const std::filesystem:
         case ComponentKind::files:
             require_files(component, path, work);
             return;
+        case ComponentKind::objects:
         case ComponentKind::archive:
             require_whole_tar(component, path, work);
             return;
+        case ComponentKind::output:
+            return;  // its bytes mean something to the program that wrote them and to nobody else
     }
 }
 
 std::filesystem::path path_of(const ManifestComponent& component, const std::filesystem::path& folder) {
     if (component.format == "directory") return folder / component.name;
+    if (component.format == layers_format) return assembled_path(component, folder);
     return folder / component.objects.front().key;
 }
 

@@ -80,13 +80,17 @@ struct Judged {
     bool dated = false;  // it has a time, which is not in the future: the rules can place it
     bool sound = false;  // it and the chain of its parents are whole and undamaged
     std::size_t depth = 0;
+    bool one_too_many = false;  // beyond `max_count`
     std::vector<std::string> kept_for;
 };
 
 class Judgement {
   public:
     explicit Judgement(const RetentionRequest& request) : request_(request), policy_(request.policy) {
-        if (policy_ == RetentionPolicy{}) policy_ = default_retention();
+        if (policy_ == RetentionPolicy{.max_count = policy_.max_count}) {
+            policy_ = default_retention();
+            policy_.max_count = request.policy.max_count;
+        }
         for (const RetentionEntry& entry : request.entries)
             judged_.push_back(Judged{.entry = &entry});
         std::sort(judged_.begin(), judged_.end(),
@@ -104,8 +108,12 @@ class Judgement {
             for (Judged& judged : judged_)
                 judged.kept_for.push_back(why + ": nothing is removed");
         }
+        std::vector<std::size_t> whatever_the_policy;
+        for (const Judged& judged : judged_)
+            whatever_the_policy.push_back(judged.kept_for.size());
         apply_policy(true);
         apply_policy(false);
+        limit_count(whatever_the_policy);
         keep_floor();
         keep_parents();
         return answer();
@@ -187,6 +195,18 @@ class Judgement {
                 keep(*candidate, "within " + to_text(*policy_.within) + " of the newest");
     }
 
+    // Takes from the oldest what the policy kept them for; `before` is how much each was kept for without it.
+    void limit_count(const std::vector<std::size_t>& before) {
+        if (!policy_.max_count) return;
+        std::size_t kept = 0;
+        for (std::size_t place = 0; place < judged_.size(); ++place) {
+            std::vector<std::string>& reasons = judged_[place].kept_for;
+            if (reasons.size() == before[place] || ++kept <= *policy_.max_count) continue;
+            reasons.resize(before[place]);
+            judged_[place].one_too_many = true;
+        }
+    }
+
     void keep_floor() {
         Judged* newest = nullptr;
         std::vector<Judged*> verified;
@@ -222,6 +242,7 @@ class Judgement {
 
     std::string why_removed(const Judged& judged) const {
         std::string why = judged.sound ? "" : trouble_of(judged) + "; ";
+        if (judged.one_too_many) return why + "at most " + std::to_string(*policy_.max_count) + " are kept";
         for (const Period period : periods) {
             if (wanted(policy_, period) == 0) continue;
             const std::string name = label(period, *judged.entry->consistent_at);

@@ -27,6 +27,7 @@ struct RetentionPolicy {
     std::optional<unsigned> yearly;
     std::optional<unsigned> last;
     std::optional<Duration> within;
+    std::optional<unsigned> max_count = std::nullopt;  // the newest so many of what the rules keep
     bool operator==(const RetentionPolicy&) const = default;
 };
 

@@ -3,6 +3,7 @@
 #include <map>
 
 #include "backup/arrival.h"
+#include "backup/layers.h"
 #include "backup/layout.h"
 #include "backup/readable.h"
 #include "base/error.h"
@@ -69,6 +70,10 @@ class Check {
             control_);
         for (const ManifestComponent& component : manifest_.components) {
             for (const ManifestObject& object : component.objects) {
+                if (!object.from.empty()) {
+                    look_at(object, store_.stat(stored_key(manifest_, object), control_));
+                    continue;
+                }
                 const auto found = there.find(stored_key(manifest_, object));
                 look_at(object, found == there.end() ? std::nullopt : std::optional(found->second));
             }
@@ -118,6 +123,7 @@ class Check {
                 for (const ManifestObject& object : component.objects)
                     fetch_object(store_, stored_key(manifest_, object), object, keys_, place.path() / object.key,
                                  place.path() / "part", progress, control_);
+                if (component.format == layers_format) assemble_layers(component, place.path(), control_);
                 require_readable(component, path_of(component, place.path()), work_);
             } catch (const SourceTrouble& trouble) {
                 problem(component.name, trouble.error);

@@ -165,6 +165,13 @@ std::optional<Timestamp> time_asked(const Call& call) {
     return when;
 }
 
+Level fetch_level(const Call& call) {
+    const std::string name = call.one("--level").value_or("readable");
+    const auto level = level_named(name);
+    if (level == Level::checksummed || level == Level::readable) return *level;
+    throw Error{ErrorCode::usage, "'" + name + "' is no level of a fetch", "It is one of checksummed, readable."};
+}
+
 int fetch(const Work& work) {
     const auto to = work.call().one("--to");
     if (!to) throw Error{ErrorCode::usage, "where the backup goes is not said", "Say `--to <folder>`."};
@@ -178,7 +185,8 @@ int fetch(const Work& work) {
                          .stores = stores,
                          .foreign = foreign_layout(work.set()),
                          .keys = keys_of(work.world(), work.set()),
-                         .folder = std::filesystem::absolute(*to)};
+                         .folder = std::filesystem::absolute(*to),
+                         .level = fetch_level(work.call())};
     for (const CatalogueEntry& entry : selection.eligible)
         request.candidates.push_back({.id = entry.id, .store = entry.store, .manifest_sha256 = entry.manifest_sha256});
     request.refused = [&](const std::vector<FetchRefusal>& so_far) {
@@ -222,8 +230,9 @@ int prune(const Work& work) {
     std::vector<std::string> names;
     for (const auto& store : stores)
         names.push_back(store->name());
-    const PrunePlan plan = plan_prune(work.catalogue(stores), names, policy_from(work.set().retain), work.set().max_age,
-                                      work.session().clock.now());
+    const PrunePlan plan =
+        plan_prune(work.catalogue(stores), names, policy_from(work.set().retain, work.set().max_count),
+                   work.set().max_age, work.session().clock.now());
     work.tell(prune_text(plan), prune_json(work.set(), plan));
     work.session().terminal.talk("nothing was removed; `lifeboat backup prune " + work.set().name +
                                  " --confirm` does it\n");
@@ -330,8 +339,8 @@ Subcommand backup_verb() {
                          {.name = "--store", .value = "name", .doc = "Only this store of the set.", .repeatable = true},
                          {.name = "--level",
                           .value = "level",
-                          .doc = "How far `verify` goes: complete, checksummed, readable, restored or queried; "
-                                 "without it readable."},
+                          .doc = "How far `verify` goes: complete, checksummed, readable, restored or queried; and "
+                                 "`fetch`: checksummed or readable. Without it readable."},
                          {.name = "--to", .value = "folder", .doc = "Where `fetch` puts the backup."},
                          {.name = "--before",
                           .value = "time",

@@ -83,6 +83,8 @@ std::string info_text(const std::vector<CatalogueEntry>& copies) {
         text += "  data as of  " + data_time(*whole) + "\n";
         text += "  made by     " + printable(manifest.made_by) + ", begun " + to_human(manifest.started_at) + "\n";
         text += "  size        " + to_human(manifest.size()) + " in " + counted(manifest.objects(), "object") + "\n";
+        if (!manifest.parent.empty())
+            text += "  builds on   " + manifest.parent + ": " + to_human(manifest.own_size()) + " of it are new\n";
         text += "  manifest    SHA-256 " + whole->manifest_sha256 + "\n";
         for (const ManifestComponent& component : manifest.components) {
             text += "\n  " + component.name + "  " + std::string(to_text(component.kind)) + ", " + component.format +

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/name_pattern.h"
+#include "base/path_pattern.h"
 #include "base/secret.h"
 #include "base/text.h"
 #include "runbook/words.h"
@@ -135,6 +136,7 @@ BackupSet ResourceReader::read_backup(const Entry& entry, const Path& path, cons
         check_.wrong(*of, fields.at("of"), "'of' is empty", "An empty list would mean nothing, or everything.");
     read_encryption(set, fields);
     read_retention(set, fields);
+    read_extent(set, fields);
     read_postgres(set, fields);
     read_foreign(set, fields, tables.foreign);
     read_checks(set, fields);
@@ -194,7 +196,8 @@ void ResourceReader::read_foreign(BackupSet& set, const Fields& fields, const Ta
                          "are named.");
         return;
     }
-    for (const char* name : {"of", "format", "encrypt", "retain"})
+    for (const char* name :
+         {"of", "format", "encrypt", "retain", "exclude", "incremental", "compress", "max_size", "max_count"})
         if (fields.has(name))
             fields.wrong(name, "'" + std::string(name) + "' and 'foreign' exclude each other",
                          "Backups of this set are made, and removed, by another tool.");
@@ -312,6 +315,32 @@ void ResourceReader::read_retention(BackupSet& set, const Fields& fields) {
     if (by_calendar && by_age)
         check_.wrong(node, path, "'retain' goes by the calendar or by age and number, not by both",
                      "Write {daily, weekly, monthly, yearly} or {last, within}.");
+}
+
+// How much of the sources is stored, and how much there may be.
+void ResourceReader::read_extent(BackupSet& set, const Fields& fields) {
+    set.exclude = fields.texts("exclude");
+    if (const Node* node = fields.node("exclude"); node != nullptr) {
+        const Path path = fields.at("exclude");
+        for (std::size_t i = 0; i < node->items.size(); ++i)
+            if (const std::string why = path_pattern_refusal(node->items[i].text); !why.empty())
+                check_.wrong(node->items[i], {.parent = &path, .key = {}, .index = i},
+                             "'" + printable(node->items[i].text) + "' is no pattern of paths: " + why);
+    }
+    set.compress = fields.text("compress") == "zstd";
+    const Json incremental = fields.value("incremental");
+    if (incremental.is_object() && incremental.contains("full_every") && incremental.at("full_every").is_string())
+        set.full_every = parse_duration(incremental.at("full_every").get<std::string>());
+    set.max_size = parse_bytes(fields.text("max_size"));
+    if (const Json count = fields.value("max_count"); count.is_number_integer()) {
+        if (count.get<std::int64_t>() < 1)
+            fields.wrong("max_count", "'max_count' has to be at least 1");
+        else
+            set.max_count = count.get<unsigned>();
+    }
+    for (const std::string& name : set.of)
+        if (std::find(set.to.begin(), set.to.end(), name) != set.to.end())
+            fields.wrong("of", "'" + name + "' would be backed up into itself", "Name another store under 'to'.");
 }
 
 }  // namespace lifeboat

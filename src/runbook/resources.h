@@ -33,6 +33,7 @@ class ResourceReader {
     std::optional<ForeignPattern> read_pattern(const Node& node, const Path& path, const Table& table);
     void read_encryption(BackupSet& set, const Fields& fields);
     void read_retention(BackupSet& set, const Fields& fields);
+    void read_extent(BackupSet& set, const Fields& fields);
     bool check_name(const Key& key, const Path& path);
 
     ValueCheck& check_;

@@ -8,6 +8,7 @@
 
 #include "base/diagnostic.h"
 #include "base/json.h"
+#include "base/size.h"
 #include "base/time.h"
 
 namespace lifeboat {
@@ -43,6 +44,11 @@ struct BackupSet {
     std::vector<ForeignPattern> foreign = {};  // not empty: another tool makes the backups of this set
     Json postgres = nullptr;                   // {"jobs", "schemas", "exclude_tables"} or null
     Json checks = Json::array();               // [{"on", "name", "query", "expect"}], for restored copies
+    std::vector<std::string> exclude = {};     // patterns of paths (base/path_pattern.h), of folders and stores
+    bool compress = false;                     // by zstd
+    std::optional<Duration> full_every = std::nullopt;  // incremental: everything is stored anew after so long
+    std::optional<Bytes> max_size = std::nullopt;       // of one backup in a store
+    std::optional<unsigned> max_count = std::nullopt;   // of backups in a store, whatever `retain` says
 };
 
 struct SecretOrigin {

@@ -250,6 +250,15 @@ SiteTables site_tables() {
                         "Only these schemas, by their exact names; extensions and large objects are left out "
                         "then."),
                   texts("exclude_tables", "All but these tables, as <schema>.<table>, by their exact names.")})},
+         {texts(
+             "exclude",
+             "Paths of folders and stores that are left out, as in a .gitignore: '*.tmp' anywhere, 'var/cache/' from "
+             "the top.")},
+         {record("incremental", "Files and objects that have not changed are not stored again.",
+                 {required(typed("full_every", ValueType::duration,
+                                 "How long until everything is stored anew, such as 7d."))})},
+         {choice("compress", {"none", "zstd"},
+                 "How what is stored is compressed; PostgreSQL's formats custom and directory are anyway.")},
          {record("encrypt", "How what is stored is encrypted.", {key, old_keys}), "encrypt"},
          {record("retain", "Which backups are kept.",
                  {typed("daily", ValueType::integer, "The newest of each of that many days."),
@@ -259,8 +268,10 @@ SiteTables site_tables() {
                   typed("last", ValueType::integer, "That many of the newest ones."),
                   typed("within", ValueType::duration, "All that are not older.")})},
          {typed("max_age", ValueType::duration, "A newest backup that is older is a finding.")},
+         {typed("max_size", ValueType::size, "A backup that would take more in a store is not written.")},
+         {typed("max_count", ValueType::integer, "A store keeps no more of them, whatever `retain` says.")},
          {checks}},
-        {"schedule", "sign", "verify", "pattern", "compress"}};
+        {"schedule", "sign", "verify", "pattern"}};
     tables.secret = {"a secret",
                      {{text("env", "The environment variable that holds it.")},
                       {typed("file", ValueType::path, "The file that holds it; nobody else may be able to read it.")},

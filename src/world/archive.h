@@ -8,11 +8,15 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
+#include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "base/size.h"
+#include "base/time.h"
 #include "world/byte_stream.h"
 #include "world/control.h"
 #include "world/files.h"
@@ -23,15 +27,36 @@ namespace lifeboat {
 // Reads `path` from its beginning to its end.
 ByteSource read_from(const std::filesystem::path& path);
 
+// A file that an earlier archive holds. The stamp is another one whenever the file may be: of files its times of
+// change, of objects their validator.
+struct ArchivedFile {
+    TreeEntry entry;
+    std::string stamp;
+    bool operator==(const ArchivedFile&) const = default;
+};
+using ArchivedFiles = std::map<std::string, ArchivedFile>;  // by their paths
+
 // A tree to be archived below `name`; with an empty name its root is the entry "." (a single file: its own file name).
 struct NamedTree {
     std::string name;
     std::filesystem::path root;
+    // False: it is left out, with whatever lies below it. Empty: everything is taken. Never asked for the root.
+    std::function<bool(const std::string& path, EntryType type)> take = {};
+    // A file that is the same here, its content too, is read and listed but not archived again. Lives as long as the
+    // call.
+    const ArchivedFiles* elsewhere = nullptr;
+};
+
+struct ArchivedTree {
+    TreeListing listing;                        // what was read
+    std::map<std::string, std::string> stamps;  // of the files
+    std::set<std::string> elsewhere;            // files that are only listed
+    bool operator==(const ArchivedTree&) const = default;
 };
 
 struct WrittenTar {
-    HashedFile file;                    // of the archive's own bytes
-    std::vector<TreeListing> listings;  // of each tree, in the order given: what was read
+    HashedFile file;                  // of the archive's own bytes
+    std::vector<ArchivedTree> trees;  // in the order given
 };
 // Modes, owners, times, links and extended attributes are kept; sockets are left out, FIFOs and devices are
 // Error{unsupported}. A file that shrinks while it is read is Error{busy}.
@@ -39,6 +64,33 @@ WrittenTar write_tar(const std::vector<NamedTree>& trees, const ByteSink& sink, 
 // To a new file of mode 0600, synced; removed again when it fails.
 WrittenTar write_tar(const std::vector<NamedTree>& trees, const std::filesystem::path& to,
                      const WorkControl& control = {});
+
+// Files that stand in no directory, with mode 0644; folders above them are implied.
+struct OpenedMember {
+    std::uint64_t size = 0;
+    std::optional<Timestamp> modified;
+    std::function<void(const ByteSink& sink)> give;  // exactly `size` bytes: others are Error{busy}
+};
+struct TarMember {
+    std::string path;
+    std::function<std::optional<OpenedMember>()> open;  // nullopt: it is no longer there, and left out
+};
+struct WrittenMembers {
+    HashedFile file;
+    TreeListing listing;  // of the members alone
+};
+// To a new file likewise. An archive of no members holds its root.
+WrittenMembers write_tar_of(const std::vector<TarMember>& members, const std::filesystem::path& to,
+                            const WorkControl& control = {});
+
+// One archive out of several that were written here: of each the entries that `wanted` is true for. To a new file
+// likewise.
+struct TarLayer {
+    std::filesystem::path archive;
+    std::function<bool(const std::string& path)> wanted;
+};
+HashedFile merge_tars(const std::vector<TarLayer>& layers, const std::filesystem::path& to,
+                      const WorkControl& control = {});
 
 struct ExtractLimits {
     Bytes bytes{std::uint64_t{1} << 44};  // of all files together, holes included

@@ -64,13 +64,74 @@ class TarWriter {
     TarWriter& operator=(const TarWriter&) = delete;
 
     // The root stands as `prefix`, what lies below it as `prefix`/….
-    TreeListing add(const fs::path& root, const std::string& prefix) {
-        root_ = root.string();
+    ArchivedTree add(const NamedTree& tree, const std::string& prefix) {
+        tree_ = &tree;
+        root_ = tree.root.string();
         prefix_ = prefix;
-        listing_.clear();
-        const PlaceInTree place = place_of(root);
+        done_ = {};
+        const PlaceInTree place = place_of(tree.root);
         add_entry(place.folder.get(), place.name, ".", 0);
-        return std::move(listing_);
+        return std::move(done_);
+    }
+
+    // Nullopt when it is gone.
+    std::optional<TreeEntry> add(const TarMember& member) {
+        const std::string names = "archive '" + member.path + "'";
+        control_.check();
+        const std::optional<OpenedMember> opened = member.open();
+        if (!opened) return std::nullopt;
+        TreeEntry listed{.mode = 0644, .size = opened->size};
+        const std::unique_ptr<struct archive_entry, Free> entry{archive_entry_new()};
+        archive_entry_set_pathname(entry.get(), ("./" + member.path).c_str());
+        archive_entry_set_mode(entry.get(), S_IFREG | listed.mode);
+        archive_entry_set_size(entry.get(), static_cast<la_int64_t>(opened->size));
+        const auto modified = opened->modified.value_or(Timestamp{}).time_since_epoch();
+        archive_entry_set_mtime(entry.get(), std::chrono::duration_cast<std::chrono::seconds>(modified).count(), 0);
+        expect_ok(archive_write_header(archive_.get(), entry.get()), names);
+        Sha256 digest;
+        std::uint64_t given = 0;
+        const Error changed{ErrorCode::busy, "cannot " + names + ": it changed while it was read"};
+        opened->give([&](std::span<const std::byte> bytes) {
+            given += bytes.size();
+            if (given > listed.size) throw changed;
+            digest.update(bytes);
+            write_data(bytes, names);
+        });
+        if (given != listed.size) throw changed;
+        listed.sha256 = to_hex(digest.finish());
+        return listed;
+    }
+
+    // The archive's root, for members that stand in no tree.
+    void add_root() {
+        const std::unique_ptr<struct archive_entry, Free> entry{archive_entry_new()};
+        archive_entry_set_pathname(entry.get(), ".");
+        archive_entry_set_mode(entry.get(), S_IFDIR | 0755);
+        expect_ok(archive_write_header(archive_.get(), entry.get()), "archive the root");
+    }
+
+    // The entries of an archive that `layer` wants, as they are.
+    void add(const TarLayer& layer) {
+        const std::string names = "merge '" + layer.archive.string() + "'";
+        const std::unique_ptr<struct archive, FreeReader> reader{archive_read_new()};
+        const auto expect_read = [&](int result) {
+            if (result >= ARCHIVE_WARN) return;
+            const char* why = archive_error_string(reader.get());
+            throw Error{ErrorCode::corrupt, "cannot " + names + ": " + (why == nullptr ? "no reason given" : why)};
+        };
+        archive_read_support_format_tar(reader.get());
+        expect_read(archive_read_open_filename(reader.get(), layer.archive.c_str(), 1 << 18));
+        struct archive_entry* entry = nullptr;
+        while (true) {
+            control_.check();
+            const int result = archive_read_next_header(reader.get(), &entry);
+            if (result == ARCHIVE_EOF) break;
+            expect_read(result);
+            const char* stored = archive_entry_pathname(entry);
+            if (stored == nullptr || !layer.wanted(plain_path(stored))) continue;
+            expect_ok(archive_write_header(archive_.get(), entry), names);
+            if (archive_entry_filetype(entry) == AE_IFREG) copy_data(reader.get(), expect_read, names);
+        }
     }
 
     void finish() { expect_ok(archive_write_close(archive_.get()), "end the archive"); }
@@ -80,6 +141,35 @@ class TarWriter {
         void operator()(struct archive* archive) const { archive_write_free(archive); }
         void operator()(struct archive_entry* entry) const { archive_entry_free(entry); }
     };
+    struct FreeReader {
+        void operator()(struct archive* archive) const { archive_read_free(archive); }
+    };
+
+    // "./a/b/" → "a/b", as listings have it.
+    static std::string plain_path(std::string_view stored) {
+        while (stored.starts_with("./"))
+            stored.remove_prefix(2);
+        while (stored.ends_with('/'))
+            stored.remove_suffix(1);
+        return stored.empty() ? "." : std::string(stored);
+    }
+
+    template <class Expect>
+    void copy_data(struct archive* reader, const Expect& expect_read, const std::string& names) {
+        buffer_.resize(1u << 20);
+        while (true) {
+            const la_ssize_t length = archive_read_data(reader, buffer_.data(), buffer_.size());
+            expect_read(length < 0 ? ARCHIVE_FATAL : ARCHIVE_OK);
+            if (length == 0) return;
+            write_data(std::span<const std::byte>(buffer_).first(static_cast<std::size_t>(length)), names);
+        }
+    }
+
+    void write_data(std::span<const std::byte> bytes, const std::string& names) {
+        const la_ssize_t taken = archive_write_data(archive_.get(), bytes.data(), bytes.size());
+        expect_ok(taken < 0 ? ARCHIVE_FATAL : ARCHIVE_OK, names);
+        control_.advance(bytes.size());
+    }
 
     void expect_ok(int result, const std::string& tried) {
         if (outlet_.failure) std::rethrow_exception(outlet_.failure);
@@ -98,6 +188,7 @@ class TarWriter {
             throw_errno(names, errno);
         }
         if (S_ISSOCK(status.st_mode)) return;
+        if (path != "." && tree_->take && !tree_->take(path, type_of(status.st_mode))) return;
         if (!S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode) && !S_ISLNK(status.st_mode)) {
             throw Error{ErrorCode::unsupported, "cannot " + names + ": it is a device or a FIFO"};
         }
@@ -116,17 +207,59 @@ class TarWriter {
             listed.mode = status.st_mode & 07777u;
         }
 
-        write_header(status, listed, content.get(), path, names);
+        const bool is_directory = listed.type == EntryType::directory;
         if (listed.type == EntryType::file) {
             listed.size = static_cast<std::uint64_t>(status.st_size);
-            listed.sha256 = write_content(content.get(), listed.size, names);
+            add_file(status, listed, content.get(), path, names);
+        } else {
+            write_header(status, listed, content.get(), path, names);
         }
-        const bool is_directory = listed.type == EntryType::directory;
-        listing_.emplace(path, std::move(listed));
+        done_.listing.emplace(path, std::move(listed));
         if (!is_directory) return;
         for (const auto& child : sorted_names(content.get(), names)) {
             add_entry(content.get(), child, below(path, child), depth + 1);
         }
+    }
+
+    static EntryType type_of(mode_t mode) {
+        if (S_ISREG(mode)) return EntryType::file;
+        if (S_ISDIR(mode)) return EntryType::directory;
+        return S_ISLNK(mode) ? EntryType::link : EntryType::other;
+    }
+
+    static std::string stamp_of(const struct stat& status) {
+        const auto text = [](const timespec& at) {
+            return std::to_string(at.tv_sec) + "." + std::to_string(at.tv_nsec);
+        };
+        return text(status.st_mtim) + "/" + text(status.st_ctim);
+    }
+
+    void add_file(const struct stat& status, TreeEntry& listed, int file, const std::string& path,
+                  const std::string& names) {
+        const std::string stamp = stamp_of(status);
+        done_.stamps[path] = stamp;
+        if (const ArchivedFile* known = known_at(path); known != nullptr && known->stamp == stamp) {
+            listed.sha256 = known->entry.sha256;
+            if (listed == known->entry && content_is(file, listed, names)) {
+                done_.elsewhere.insert(path);
+                return;
+            }
+        }
+        write_header(status, listed, file, path, names);
+        listed.sha256 = write_content(file, listed.size, names);
+    }
+
+    const ArchivedFile* known_at(const std::string& path) const {
+        if (tree_->elsewhere == nullptr) return nullptr;
+        const auto found = tree_->elsewhere->find(path);
+        return found == tree_->elsewhere->end() ? nullptr : &found->second;
+    }
+
+    // Leaves the file at its beginning. Times of change are too coarse to be believed alone.
+    bool content_is(int file, const TreeEntry& listed, const std::string& names) const {
+        const HashedFile found = hash_content(file, control_, names);
+        if (::lseek(file, 0, SEEK_SET) != 0) throw_errno(names, errno);
+        return found.size == listed.size && found.sha256 == listed.sha256;
     }
 
     void write_header(const struct stat& status, const TreeEntry& listed, int file, const std::string& path,
@@ -163,10 +296,8 @@ class TarWriter {
                             "Stop what writes to it, then try again."};
             }
             digest.update(std::span<const std::byte>{buffer_}.first(length));
-            const la_ssize_t taken = archive_write_data(archive_.get(), buffer_.data(), length);
-            expect_ok(taken < 0 ? ARCHIVE_FATAL : ARCHIVE_OK, names);
+            write_data(std::span<const std::byte>{buffer_}.first(length), names);
             done += length;
-            control_.advance(length);
         }
         return to_hex(digest.finish());
     }
@@ -174,9 +305,10 @@ class TarWriter {
     Outlet& outlet_;
     const WorkControl& control_;
     std::unique_ptr<struct archive, Free> archive_;
+    const NamedTree* tree_ = nullptr;
     std::string root_;
     std::string prefix_;
-    TreeListing listing_;
+    ArchivedTree done_;
     std::vector<std::byte> buffer_;
 };
 
@@ -187,28 +319,25 @@ std::string prefix_of(const NamedTree& tree) {
     return fs::is_directory(status) ? "." : tree.root.filename().string();
 }
 
-}  // namespace
-
-WrittenTar write_tar(const std::vector<NamedTree>& trees, const ByteSink& sink, const WorkControl& control) {
+// Everything that `fill` adds, and the end.
+HashedFile write_archive(const ByteSink& sink, const WorkControl& control,
+                         const std::function<void(TarWriter& writer)>& fill) {
     const Utf8Locale locale;
     Outlet outlet{.sink = sink, .digest = {}, .size = 0, .failure = nullptr};
-    WrittenTar written;
     TarWriter writer{outlet, control};
-    for (const auto& tree : trees)
-        written.listings.push_back(writer.add(tree.root, prefix_of(tree)));
+    fill(writer);
     writer.finish();
-    written.file.size = outlet.size;
-    written.file.sha256 = to_hex(outlet.digest.finish());
-    return written;
+    return {.size = outlet.size, .sha256 = to_hex(outlet.digest.finish())};
 }
 
-WrittenTar write_tar(const std::vector<NamedTree>& trees, const fs::path& to, const WorkControl& control) {
+HashedFile write_archive(const fs::path& to, const WorkControl& control,
+                         const std::function<void(TarWriter& writer)>& fill) {
     const std::string names = "write '" + to.string() + "'";
     const FileDescriptor file{::open(to.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600)};
     if (!file) throw_errno(names, errno);
     try {
-        auto written = write_tar(
-            trees, [&](std::span<const std::byte> bytes) { write_all(file.get(), bytes, names); }, control);
+        HashedFile written = write_archive(
+            [&](std::span<const std::byte> bytes) { write_all(file.get(), bytes, names); }, control, fill);
         sync_content(file.get(), names);
         sync_directory(to.parent_path().empty() ? fs::path{"."} : to.parent_path());
         return written;
@@ -216,6 +345,43 @@ WrittenTar write_tar(const std::vector<NamedTree>& trees, const fs::path& to, co
         ::unlink(to.c_str());
         throw;
     }
+}
+
+template <class Place>
+WrittenTar write_trees(const std::vector<NamedTree>& trees, const Place& to, const WorkControl& control) {
+    WrittenTar written;
+    written.file = write_archive(to, control, [&](TarWriter& writer) {
+        for (const NamedTree& tree : trees)
+            written.trees.push_back(writer.add(tree, prefix_of(tree)));
+    });
+    return written;
+}
+
+}  // namespace
+
+WrittenTar write_tar(const std::vector<NamedTree>& trees, const ByteSink& sink, const WorkControl& control) {
+    return write_trees(trees, sink, control);
+}
+
+WrittenTar write_tar(const std::vector<NamedTree>& trees, const fs::path& to, const WorkControl& control) {
+    return write_trees(trees, to, control);
+}
+
+WrittenMembers write_tar_of(const std::vector<TarMember>& members, const fs::path& to, const WorkControl& control) {
+    WrittenMembers written;
+    written.file = write_archive(to, control, [&](TarWriter& writer) {
+        writer.add_root();
+        for (const TarMember& member : members)
+            if (auto listed = writer.add(member)) written.listing.emplace(member.path, std::move(*listed));
+    });
+    return written;
+}
+
+HashedFile merge_tars(const std::vector<TarLayer>& layers, const fs::path& to, const WorkControl& control) {
+    return write_archive(to, control, [&](TarWriter& writer) {
+        for (const TarLayer& layer : layers)
+            writer.add(layer);
+    });
 }
 
 }  // namespace lifeboat

@@ -20,16 +20,6 @@ bool have_cryptography() {
                .exit_code == 0;
 }
 
-std::string program_of_the_page() {
-    const std::string page = read_text(std::string(LIFEBOAT_SOURCE_DIR) + "/docs/backup-format.md");
-    const std::string fence = "```python\n";
-    const std::size_t begin = page.find(fence);
-    REQUIRE(begin != std::string::npos);
-    const std::size_t end = page.find("```\n", begin + fence.size());
-    REQUIRE(end != std::string::npos);
-    return page.substr(begin + fence.size(), end - begin - fence.size());
-}
-
 std::string some_text(std::size_t size) {
     std::mt19937 random(static_cast<std::uint32_t>(size));
     std::string text(size, '\0');
@@ -63,7 +53,7 @@ TEST_CASE("an encrypted object is decrypted by hand as its page says, for every 
         return;
     }
     const ScratchFolder folder;
-    write_text(folder / "decrypt.py", program_of_the_page());
+    write_text(folder / "decrypt.py", program_of_the_page("decrypt.py"));
     for (const Kind& kind : kinds)
         for (const std::size_t size : sizes_for(kind)) {
             INFO(kind.secret << " " << size);

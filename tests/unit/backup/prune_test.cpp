@@ -86,8 +86,8 @@ TEST_CASE("nothing goes while the newest backup is damaged or too old, or where 
 }
 
 TEST_CASE("a site's words become a policy, and its silence the defaults") {
-    CHECK(policy_from(nullptr) == default_retention());
-    CHECK(policy_from({{"daily", 7}, {"within", "30d"}}) ==
+    CHECK(policy_from(nullptr, std::nullopt) == default_retention());
+    CHECK(policy_from({{"daily", 7}, {"within", "30d"}}, std::nullopt) ==
           RetentionPolicy{.daily = 7, .within = std::chrono::hours(24 * 30)});
 }
 

@@ -381,3 +381,18 @@ TEST_CASE("retention: a laxer policy keeps at least the same") {
         REQUIRE(std::includes(lax.begin(), lax.end(), strict.begin(), strict.end()));
     }
 }
+
+TEST_CASE("no more than `max_count` stay, but for those that have to") {
+    RetentionRequest request{.policy = {.daily = 7, .max_count = 2}, .now = now};
+    for (const char* when :
+         {"2026-02-10T02:00:00Z", "2026-02-09T02:00:00Z", "2026-02-08T02:00:00Z", "2026-02-07T02:00:00Z"})
+        request.entries.push_back(entry(when));
+    request.entries[3].pinned = true;
+    CHECK(told(apply_retention(request)) ==
+          std::vector<std::string>{"2026-02-10T02-00 keep: newest of day 2026-02-10; the newest whole backup",
+                                   "2026-02-09T02-00 keep: newest of day 2026-02-09",
+                                   "2026-02-08T02-00 remove: at most 2 are kept", "2026-02-07T02-00 keep: pinned"});
+    // without rules the defaults hold, and the limit
+    request.policy = {.max_count = 3};
+    CHECK(kept(apply_retention(request)).size() == 4);
+}

@@ -98,6 +98,17 @@ inline std::string bytes_of(const std::filesystem::path& path) {
     return {std::istreambuf_iterator<char>(file), {}};
 }
 
+// What docs/backup-format.md tells its reader to save under that name.
+inline std::string program_of_the_page(const std::string& name) {
+    const std::string page = read_text(std::string(LIFEBOAT_SOURCE_DIR) + "/docs/backup-format.md");
+    const std::string fence = "```python\n";
+    const std::size_t begin = page.find(fence, page.find("Save this as `" + name + "`"));
+    REQUIRE(begin != std::string::npos);
+    const std::size_t end = page.find("```\n", begin + fence.size());
+    REQUIRE(end != std::string::npos);
+    return page.substr(begin + fence.size(), end - begin - fence.size());
+}
+
 inline void overwrite(const std::filesystem::path& path, const std::string& bytes) {
     std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
 }

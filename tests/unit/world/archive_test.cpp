@@ -102,7 +102,7 @@ TEST_CASE("a tree comes back from its archive as it was") {
     const WrittenTar written = write_tar({{.name = "", .root = sandbox / "a"}}, sandbox / "a.tar");
     CHECK(written.file.size == fs::file_size(sandbox / "a.tar"));
     CHECK(written.file.sha256 == hash_file(sandbox / "a.tar").sha256);
-    CHECK(written.listings.at(0) == list_tree(sandbox / "a"));
+    CHECK(written.trees.at(0).listing == list_tree(sandbox / "a"));
     CHECK(looks_like_tar(sandbox / "a.tar"));
 
     const TreeListing said = extract_tar(sandbox / "a.tar", sandbox / "b", {});
