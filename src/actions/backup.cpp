@@ -9,6 +9,7 @@ namespace lifeboat {
 ActionList backup_actions(const ActionWorld& world) {
     ActionList list;
     list.push_back(backup_create(world));
+    list.push_back(backup_complete(world));
     list.push_back(backup_select(world));
     list.push_back(backup_fetch(world));
     list.push_back(backup_verify(world));
@@ -65,14 +66,15 @@ std::string text_argument(const Context& context, const char* name) {
     return found->get<std::string>();
 }
 
-std::vector<std::string> stores_argument(const Context& context) {
+std::vector<std::string> stores_argument(const Context& context, const char* argument) {
     std::vector<std::string> names;
-    const auto found = context.arguments.find("stores");
+    const auto found = context.arguments.find(argument);
     if (found == context.arguments.end() || found->is_null()) return names;
     for (const Json& name : *found)
         names.push_back(name.get<std::string>());
     if (names.empty())
-        throw Error{ErrorCode::invalid_file, "'stores' is empty: that would mean nothing, or everything"};
+        throw Error{ErrorCode::invalid_file,
+                    "'" + std::string(argument) + "' is empty: that would mean nothing, or everything"};
     return names;
 }
 

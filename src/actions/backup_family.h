@@ -15,6 +15,7 @@
 namespace lifeboat {
 
 std::unique_ptr<Action> backup_create(const ActionWorld& world);
+std::unique_ptr<Action> backup_complete(const ActionWorld& world);
 std::unique_ptr<Action> backup_select(const ActionWorld& world);
 std::unique_ptr<Action> backup_fetch(const ActionWorld& world);
 std::unique_ptr<Action> backup_verify(const ActionWorld& world);
@@ -41,8 +42,8 @@ BackupWork work_of(const Context& context);
 
 // Arguments that were not given and those that are not known yet (null) are both empty here.
 std::string text_argument(const Context& context, const char* name);
-// `stores`, a list of names; empty when it was not given. Throws Error{invalid_file} for a list of nothing.
-std::vector<std::string> stores_argument(const Context& context);
+// A list of names; empty when it was not given. Throws Error{invalid_file} for a list of nothing.
+std::vector<std::string> stores_argument(const Context& context, const char* name = "stores");
 // Given, but its value comes from a step that has not run.
 bool unknown_argument(const Context& context, const char* name);
 // `before`, `max_age` and `id` of the arguments. Throws Error{invalid_file}.
