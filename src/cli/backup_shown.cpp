@@ -136,13 +136,24 @@ Json prune_json(const BackupSet& set, const PrunePlan& plan) {
     return {{"set", set.name}, {"stores", std::move(stores)}};
 }
 
-std::string audit_text(const Audit& audit) {
-    std::string text = "backup set '" + audit.set + "'" +
-                       (audit.newest.empty() ? ": no sound backup" : ", newest backup " + audit.newest) + "\n";
-    for (const AuditFinding& each : audit.findings)
-        text +=
-            std::string(each.holds ? "  ok    " : "  FAIL  ") + padded(each.rule, 11) + printable(each.message) + "\n";
+std::string audits_text(const std::vector<Audit>& audits) {
+    std::string text;
+    for (const Audit& audit : audits) {
+        text += "backup set '" + audit.set + "'" +
+                (audit.newest.empty() ? ": no sound backup" : ", newest backup " + audit.newest) + "\n";
+        for (const AuditFinding& each : audit.findings)
+            text += std::string(each.holds ? "  ok    " : "  FAIL  ") + padded(each.rule, 11) +
+                    printable(each.message) + "\n";
+    }
     return text;
+}
+
+Json audits_json(const std::vector<Audit>& audits) {
+    Json sets = Json::array();
+    for (const Audit& audit : audits)
+        sets.push_back(to_json(audit));
+    const bool holds = std::all_of(audits.begin(), audits.end(), [](const Audit& each) { return each.holds(); });
+    return {{"holds", holds}, {"sets", std::move(sets)}};
 }
 
 }  // namespace lifeboat
