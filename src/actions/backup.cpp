@@ -41,6 +41,13 @@ KeyRing keys_of(const ActionWorld& world, const BackupSet& set) {
     return KeyRing(std::move(keys));
 }
 
+std::optional<Ed25519Signer> signing_key_of(const ActionWorld& world, const BackupSet& set) {
+    if (set.sign.is_null()) return std::nullopt;
+    const Json& key = set.sign.at("key");
+    const std::vector<std::string> names = secrets_in(key);
+    return Ed25519Signer(resolve_secret(key, world.secrets), names.empty() ? "key" : names.front());
+}
+
 const BackupSet& backup_set(const ActionWorld& world, const Context& context) {
     return world.resources.backup(context.arguments.at("backup"));
 }

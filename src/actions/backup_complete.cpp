@@ -187,7 +187,8 @@ class Complete final : public Action {
             .at = parse_timestamp(intent.at("at").get<std::string>()).value_or(Timestamp{}),
             .from = {},
             .to = open_stores(world_, set, missing.at("to").get<std::vector<std::string>>(), context.log),
-            .pin = pin_from(missing.at("pin"))};
+            .pin = pin_from(missing.at("pin")),
+            .trusted = trusted_keys(set)};
         for (const std::string& name : missing.at("from").get<std::vector<std::string>>())
             request.from.push_back(open_stores(world_, set, {name}, context.log).front());
         return request;

@@ -97,7 +97,8 @@ class Create final : public Action {
             .started_at = parse_timestamp(intent.at("started_at").get<std::string>()).value_or(Timestamp{}),
             .claim = intent.at("claim"),
             .stores = open_stores(world_, set, intent.at("stores").get<std::vector<std::string>>(), context.log),
-            .key = key_of(world_, set)};
+            .key = key_of(world_, set),
+            .sign = signing_key_of(world_, set)};
         for (const std::string& name : set.of)
             request.sources.push_back(source_of(set, name, context));
         const CreatedBackup created = create_backup(request, *context.clock, work_of(context));

@@ -11,6 +11,7 @@
 #include "backup/encryption.h"
 #include "backup/selection.h"
 #include "backup/work.h"
+#include "world/signature.h"
 
 namespace lifeboat {
 
@@ -35,6 +36,9 @@ Stores open_stores(const ActionWorld& world, const BackupSet& set, const std::ve
 std::optional<EncryptionKey> key_of(const ActionWorld& world, const BackupSet& set);
 // That key and the set's old ones, for whatever has to be decrypted.
 KeyRing keys_of(const ActionWorld& world, const BackupSet& set);
+
+// The key that the manifests of new backups are signed with; nullopt where they are not.
+std::optional<Ed25519Signer> signing_key_of(const ActionWorld& world, const BackupSet& set);
 
 const BackupSet& backup_set(const ActionWorld& world, const Context& context);
 // Refers to `context`, which must outlive it.

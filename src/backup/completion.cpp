@@ -44,7 +44,7 @@ class Planning {
             if (holds(wish_.to, trouble.store))
                 plan_.troubles.push_back({.store = trouble.store, .id = {}, .error = trouble.error});
         for (const Copies& copies : sources_) {
-            if (wish_.id.empty() ? copies.all_damaged : copies.first->id != wish_.id) continue;
+            if (wish_.id.empty() ? copies.all_unsound : copies.first->id != wish_.id) continue;
             plan_.found = true;
             add(copies);
             if (!wish_.all) break;
@@ -58,7 +58,7 @@ class Planning {
     struct Copies {
         const CatalogueEntry* first = nullptr;
         std::vector<const CatalogueEntry*> entries;  // of the same manifest
-        bool all_damaged = true;
+        bool all_unsound = true;
     };
 
     void add_source(const CatalogueEntry& entry) {
@@ -68,14 +68,14 @@ class Planning {
         if (copies.first == nullptr) copies.first = &entry;
         if (entry.manifest_sha256 != copies.first->manifest_sha256) return;
         copies.entries.push_back(&entry);
-        copies.all_damaged = copies.all_damaged && entry.verified.damaged;
+        copies.all_unsound = copies.all_unsound && !entry.sound();
     }
 
     void add(const Copies& copies) {
         MissingCopies missing{.id = copies.first->id, .manifest_sha256 = copies.first->manifest_sha256};
-        for (const bool damaged : {false, true})
+        for (const bool unsound : {false, true})
             for (const CatalogueEntry* entry : copies.entries)
-                if (entry->verified.damaged == damaged) missing.from.push_back(entry->store);
+                if (entry->sound() != unsound) missing.from.push_back(entry->store);
         for (const CatalogueEntry& entry : catalogue_.entries)
             if (entry.id == missing.id && entry.pin && !missing.pin) missing.pin = entry.pin;
         for (const std::string& store : wish_.to)
@@ -212,6 +212,7 @@ class Completion {
                 manifest_ = parse_manifest(text, "backup '" + request_.id + "'");
                 text_ = std::move(text);
                 maker_ = claim_of(*source, request_.set, request_.id, control_);
+                read_signature_of_it();
                 return;
             } catch (const Error& error) {
                 if (!is_about_the_source(error.code)) throw;
@@ -219,6 +220,22 @@ class Completion {
             }
         }
         throw why.value_or(Error{ErrorCode::no_candidate, "no store holds the backup"});
+    }
+
+    // Of whichever copy has one that is not wrong.
+    void read_signature_of_it() {
+        for (const auto& source : request_.from) {
+            try {
+                auto found = read_signature(*source, request_.set, request_.id, control_);
+                const SignatureState state = judge_signature(found, text_, request_.trusted).state;
+                if (state == SignatureState::none || state == SignatureState::wrong) continue;
+                signature_ = std::move(found);
+                return;
+            } catch (const Error& error) {
+                if (!is_about_the_source(error.code)) throw;
+                work_.log("store '" + source->name() + "': " + error.full_message());
+            }
+        }
     }
 
     // Whether whoever has the claim writes exactly these bytes: the maker of the copies, or one who copies them.
@@ -357,6 +374,9 @@ class Completion {
                 store, request_.set, request_.id,
                 pin_note(request_.pin->at, request_.manifest_sha256, true, request_.pin->reason, request_.pin->by),
                 control_);
+        if (signature_)
+            store.write(object_key(request_.set, request_.id, signature_name), content_of(*signature_), options,
+                        control_);
         store.write(manifest_key(request_.set, request_.id), content_of(text_), options, control_);
         // whoever was taken over may have removed what it had written
         for (const ManifestComponent& component : manifest_.components) {
@@ -374,7 +394,8 @@ class Completion {
     WorkControl control_;
     std::filesystem::path folder_;
     Manifest manifest_;
-    std::string text_;            // its very bytes
+    std::string text_;  // its very bytes
+    std::optional<std::string> signature_;
     std::optional<Claim> maker_;  // whose claim lies beside the copies
     std::vector<Target> targets_;
     CompletedBackup completed_;

@@ -26,7 +26,7 @@ struct CompletionWish {
 struct MissingCopies {
     std::string id;
     std::string manifest_sha256;
-    std::vector<std::string> from;  // hold it: those where it was not found damaged first
+    std::vector<std::string> from;  // hold it: those where nothing is known to be wrong first
     std::vector<std::string> to;    // miss it
     std::optional<Pin> pin;
 };
@@ -54,7 +54,8 @@ struct CompletionRequest {
     Timestamp at{};     // of the claim
     Stores from;        // in the order to be tried
     Stores to;
-    std::optional<Pin> pin;  // goes with the copy
+    std::optional<Pin> pin;    // goes with the copy
+    TrustedKeys trusted = {};  // a signature that none of them made is not copied
 };
 
 struct CompletedBackup {

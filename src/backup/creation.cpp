@@ -77,6 +77,9 @@ void write_to(Store& store, const CreateRequest& request, const Manifest& manife
     }
     store.write(object_key(request.set, request.id, sums_name), content_of(checksum_file(manifest, manifest_sha256)),
                 WriteOptions{.exclusive = true}, control);
+    if (request.sign)
+        store.write(object_key(request.set, request.id, signature_name), content_of(request.sign->sign(text)),
+                    WriteOptions{.exclusive = true}, control);
     store.write(manifest_key(request.set, request.id), content_of(text), WriteOptions{.exclusive = true}, control);
 }
 

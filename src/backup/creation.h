@@ -12,6 +12,7 @@
 #include "backup/dump.h"
 #include "backup/encryption.h"
 #include "backup/work.h"
+#include "world/signature.h"
 
 namespace lifeboat {
 
@@ -27,7 +28,8 @@ struct CreateRequest {
     std::string claim;  // its token
     std::vector<ComponentSource> sources;
     Stores stores;
-    std::optional<EncryptionKey> key;  // what is stored is encrypted with it
+    std::optional<EncryptionKey> key;                  // what is stored is encrypted with it
+    std::optional<Ed25519Signer> sign = std::nullopt;  // the manifest is signed with it
 };
 
 struct CreatedBackup {

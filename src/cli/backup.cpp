@@ -280,6 +280,7 @@ Audit audit_of(const Work& work) {
     AuditRequest request{.set = work.set().name,
                          .max_age = work.set().max_age,
                          .encrypts = !work.set().encrypt.is_null(),
+                         .signs = !work.set().sign.is_null() || !work.set().trust.empty(),
                          .now = work.session().clock.now()};
     const auto text_in = [](const Json& fields, const char* name) {
         const auto found = fields.find(name);

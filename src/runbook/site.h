@@ -42,6 +42,8 @@ struct BackupSet {
     SourceSpan span;
     std::vector<ForeignPattern> foreign = {};  // not empty: another tool makes the backups of this set
     Json postgres = nullptr;                   // {"jobs", "schemas", "exclude_tables"} or null
+    Json sign = nullptr;                       // {"key": secret} or null
+    std::vector<std::string> trust = {};       // public keys whose signatures count
     Json checks = Json::array();               // [{"on", "name", "query", "expect"}], for restored copies
 };
 
