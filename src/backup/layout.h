@@ -1,5 +1,5 @@
 // Where the parts of a backup lie in a store (the store's own prefix not counted), and how backups are named:
-//   <set>/<id>/<component>/<file>, <set>/<id>/SHA256SUMS, <set>/<id>/manifest.json.sig, <set>/<id>/manifest.json, <set>/<id>/notes/<time>-<kind>.json
+//   <set>/<id>/<component>/<file>, and beside it SHA256SUMS, manifest.json.sig, manifest.json, notes/<time>-<kind>.json
 // An id is the UTC second at which the backup was begun, `2026-02-01T02-00-00Z`, with `-2`, `-3` … where that name was
 // taken.
 #pragma once
