@@ -1,5 +1,6 @@
 #include "backup/signature.h"
 
+#include "backup/audit.h"
 #include "backup/completion.h"
 #include "backup/creation.h"
 #include "backup/prune.h"
@@ -126,6 +127,24 @@ TEST_CASE("a backup that is not signed is shown as such and taken") {
     CHECK(entry.sound());
     CHECK(select_backups(std::vector<CatalogueEntry>{entry}, {.now = seal.clock.now()}).eligible.size() == 1);
     CHECK(verify_backup(*seal.nas, "shop", entry, {}, Level::readable, seal.work()).level == Level::readable);
+}
+
+TEST_CASE("the audit of a set that speaks of signatures wants the newest backup signed") {
+    for (const bool sign : {true, false}) {
+        Seal seal;
+        seal.make(sign ? std::optional(seal.own) : std::nullopt, {seal.nas});
+        const Catalogue catalogue = read_catalogue("shop", {seal.nas}, {}, {seal.own.public_key()});
+        const auto signed_rule = [&](bool signs) -> std::optional<AuditFinding> {
+            for (const AuditFinding& each :
+                 audit_backups({.set = "shop", .stores = {}, .signs = signs, .now = seal.clock.now()}, catalogue)
+                     .findings)
+                if (each.rule == "signed") return each;
+            return std::nullopt;
+        };
+        CHECK_FALSE(signed_rule(false));
+        REQUIRE(signed_rule(true));
+        CHECK(signed_rule(true)->holds == sign);
+    }
 }
 
 TEST_CASE("a signature goes with a copy, from whichever store has it right") {
