@@ -9,6 +9,7 @@ namespace lifeboat {
 ActionList backup_actions(const ActionWorld& world) {
     ActionList list;
     list.push_back(backup_create(world));
+    list.push_back(backup_complete(world));
     list.push_back(backup_select(world));
     list.push_back(backup_fetch(world));
     list.push_back(backup_verify(world));
@@ -40,6 +41,13 @@ KeyRing keys_of(const ActionWorld& world, const BackupSet& set) {
     return KeyRing(std::move(keys));
 }
 
+std::optional<Ed25519Signer> signing_key_of(const ActionWorld& world, const BackupSet& set) {
+    if (set.sign.is_null()) return std::nullopt;
+    const Json& key = set.sign.at("key");
+    const std::vector<std::string> names = secrets_in(key);
+    return Ed25519Signer(resolve_secret(key, world.secrets), names.empty() ? "key" : names.front());
+}
+
 const BackupSet& backup_set(const ActionWorld& world, const Context& context) {
     return world.resources.backup(context.arguments.at("backup"));
 }
@@ -65,14 +73,15 @@ std::string text_argument(const Context& context, const char* name) {
     return found->get<std::string>();
 }
 
-std::vector<std::string> stores_argument(const Context& context) {
+std::vector<std::string> stores_argument(const Context& context, const char* argument) {
     std::vector<std::string> names;
-    const auto found = context.arguments.find("stores");
+    const auto found = context.arguments.find(argument);
     if (found == context.arguments.end() || found->is_null()) return names;
     for (const Json& name : *found)
         names.push_back(name.get<std::string>());
     if (names.empty())
-        throw Error{ErrorCode::invalid_file, "'stores' is empty: that would mean nothing, or everything"};
+        throw Error{ErrorCode::invalid_file,
+                    "'" + std::string(argument) + "' is empty: that would mean nothing, or everything"};
     return names;
 }
 

@@ -15,9 +15,20 @@ std::optional<ForeignLayout> foreign_layout(const BackupSet& set) {
     return layout;
 }
 
+TrustedKeys trusted_keys(const BackupSet& set) {
+    TrustedKeys keys;
+    for (const std::string& text : set.trust) {
+        const auto key = parse_ed25519_public(text);
+        if (!key)
+            throw Error{ErrorCode::invalid_file, "backup set '" + set.name + "' trusts what is no Ed25519 public key"};
+        keys.push_back(*key);
+    }
+    return keys;
+}
+
 Catalogue catalogue_of(const BackupSet& set, const Stores& stores, const WorkControl& control) {
     if (const auto layout = foreign_layout(set)) return read_foreign_catalogue(set.name, stores, *layout, control);
-    return read_catalogue(set.name, stores, control);
+    return read_catalogue(set.name, stores, control, trusted_keys(set));
 }
 
 void refuse_foreign(const BackupSet& set) {

@@ -12,6 +12,9 @@ namespace lifeboat {
 // nullopt for a set that lifeboat itself fills. Throws Error{invalid_file} for patterns that cannot be.
 std::optional<ForeignLayout> foreign_layout(const BackupSet& set);
 
+// The keys whose signatures count. Throws Error{invalid_file} for what is no key.
+TrustedKeys trusted_keys(const BackupSet& set);
+
 // Throws only Error{cancelled | timed_out | invalid_file}.
 Catalogue catalogue_of(const BackupSet& set, const Stores& stores, const WorkControl& control = {});
 

@@ -1,7 +1,3 @@
-#include <array>
-#include <cstdio>
-#include <random>
-
 #include "actions/backup_catalogue.h"
 #include "actions/backup_family.h"
 #include "actions/files_family.h"
@@ -53,13 +49,6 @@ ActionSpec declare() {
     return spec;
 }
 
-std::string random_token() {
-    std::random_device device;
-    std::array<char, 33> digits{};
-    std::snprintf(digits.data(), digits.size(), "%08x%08x%08x%08x", device(), device(), device(), device());
-    return digits.data();
-}
-
 std::vector<std::string> names_in(const Json& fields, const char* name) {
     const auto found = fields.is_object() ? fields.find(name) : fields.end();
     if (!fields.is_object() || found == fields.end() || !found->is_array()) return {};
@@ -101,7 +90,7 @@ class Create final : public Action {
                 {"id", free_backup_id(set.name, stores, now, work_of(context).control)},
                 {"started_at", to_text(now)},
                 {"stores", std::move(names)},
-                {"claim", random_token()}};
+                {"claim", new_claim_token()}};
     }
 
     Outputs run(const Intent& intent, Context& context) const override {
@@ -116,7 +105,9 @@ class Create final : public Action {
             .compress = set.compress,
             .full_every = set.full_every,
             .keys = set.full_every ? keys_of(world_, set) : KeyRing(),
-            .max_size = set.max_size};
+            .trusted = trusted_keys(set),
+            .max_size = set.max_size,
+            .sign = signing_key_of(world_, set)};
         for (const std::string& name : set.of)
             request.sources.push_back(source_of(set, name, context));
         const CreatedBackup created = create_backup(request, *context.clock, work_of(context));

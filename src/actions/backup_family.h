@@ -11,10 +11,12 @@
 #include "backup/encryption.h"
 #include "backup/selection.h"
 #include "backup/work.h"
+#include "world/signature.h"
 
 namespace lifeboat {
 
 std::unique_ptr<Action> backup_create(const ActionWorld& world);
+std::unique_ptr<Action> backup_complete(const ActionWorld& world);
 std::unique_ptr<Action> backup_select(const ActionWorld& world);
 std::unique_ptr<Action> backup_fetch(const ActionWorld& world);
 std::unique_ptr<Action> backup_verify(const ActionWorld& world);
@@ -37,14 +39,17 @@ std::optional<EncryptionKey> key_of(const ActionWorld& world, const BackupSet& s
 // That key and the set's old ones, for whatever has to be decrypted.
 KeyRing keys_of(const ActionWorld& world, const BackupSet& set);
 
+// The key that the manifests of new backups are signed with; nullopt where they are not.
+std::optional<Ed25519Signer> signing_key_of(const ActionWorld& world, const BackupSet& set);
+
 const BackupSet& backup_set(const ActionWorld& world, const Context& context);
 // Refers to `context`, which must outlive it.
 BackupWork work_of(const Context& context);
 
 // Arguments that were not given and those that are not known yet (null) are both empty here.
 std::string text_argument(const Context& context, const char* name);
-// `stores`, a list of names; empty when it was not given. Throws Error{invalid_file} for a list of nothing.
-std::vector<std::string> stores_argument(const Context& context);
+// A list of names; empty when it was not given. Throws Error{invalid_file} for a list of nothing.
+std::vector<std::string> stores_argument(const Context& context, const char* name = "stores");
 // Given, but its value comes from a step that has not run.
 bool unknown_argument(const Context& context, const char* name);
 // `before`, `max_age` and `id` of the arguments. Throws Error{invalid_file}.

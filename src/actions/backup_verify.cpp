@@ -44,6 +44,9 @@ ActionSpec declare() {
     spec.outputs = {
         {.name = "id", .doc = "The backup."},
         {.name = "level", .doc = "The level that holds for every copy."},
+        {.name = "signatures",
+         .type = ValueType::list,
+         .doc = "What is known of each copy's signature: store, signature."},
         {.name = "problems", .type = ValueType::list, .doc = "What is wrong: store, object, why."},
     };
     spec.effect = Effect::read;
@@ -78,6 +81,7 @@ class Verify final : public Action {
         std::map<std::string, Verification> restored;  // by manifest
         Level reached = *wanted;
         Json problems = Json::array();
+        Json signatures = Json::array();
         for (const CatalogueEntry& entry : catalogue.entries) {
             if (entry.id != id) continue;
             if (!entry.manifest) {
@@ -85,6 +89,8 @@ class Verify final : public Action {
                 problems.push_back({{"store", entry.store}, {"object", "manifest.json"}, {"why", entry.refused}});
                 continue;
             }
+            if (set.foreign.empty())
+                signatures.push_back({{"store", entry.store}, {"signature", to_words(entry.signature)}});
             Store& store = *stores.at(entry.store_rank);
             // what is fetched to be restored is read through on arrival
             const Level looked = *wanted > Level::readable ? Level::checksummed : *wanted;
@@ -112,7 +118,7 @@ class Verify final : public Action {
             reached = Level::listed;
             problems.push_back({{"store", trouble.store}, {"object", nullptr}, {"why", trouble.error.full_message()}});
         }
-        Json outputs{{"id", id}, {"level", to_text(reached)}, {"problems", problems}};
+        Json outputs{{"id", id}, {"level", to_text(reached)}, {"signatures", signatures}, {"problems", problems}};
         if (!problems.empty() && context.arguments.value("required", Json(true)) != Json(false)) {
             Error error{ErrorCode::check_failed,
                         "backup '" + id + "' of set '" + set.name + "' has " + counted(problems.size(), "problem") +

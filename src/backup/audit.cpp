@@ -13,7 +13,7 @@ class Auditor {
   public:
     Auditor(const AuditRequest& request, const Catalogue& catalogue) : request_(request), catalogue_(catalogue) {
         for (const CatalogueEntry& entry : catalogue.entries) {
-            if (!entry.manifest || entry.verified.damaged) continue;
+            if (!entry.sound()) continue;
             if (newest_ == nullptr) newest_ = &entry;
             if (entry.id == newest_->id) copies_.push_back(&entry);
         }
@@ -26,6 +26,7 @@ class Auditor {
         look_at_age();
         look_at_levels();
         look_at_encryption();
+        look_at_signature();
         return std::move(audit_);
     }
 
@@ -78,7 +79,7 @@ class Auditor {
     void look_at_level(const char* rule, Level level, const std::string& nothing) {
         const CatalogueEntry* best = nullptr;
         for (const CatalogueEntry& entry : catalogue_.entries) {
-            if (!entry.manifest || entry.verified.damaged || entry.verified.level < level) continue;
+            if (!entry.sound() || entry.verified.level < level) continue;
             if (best == nullptr || entry.verified.at > best->verified.at) best = &entry;
         }
         if (best == nullptr) return found(rule, false, nothing);
@@ -90,8 +91,7 @@ class Auditor {
     void look_at_levels() {
         std::vector<std::string> damaged;
         for (const CatalogueEntry& entry : catalogue_.entries)
-            if (entry.verified.damaged || !entry.manifest)
-                damaged.push_back("'" + entry.id + "' in '" + entry.store + "'");
+            if (!entry.sound()) damaged.push_back("'" + entry.id + "' in '" + entry.store + "'");
         if (!damaged.empty()) {
             found("verified", false, "damaged: " + join(damaged, ", "));
         } else {
@@ -107,6 +107,13 @@ class Auditor {
               encrypted           ? "the newest backup is encrypted"
               : request_.encrypts ? "the newest backup is not encrypted, though the set says so"
                                   : "the newest backup lies in the open");
+    }
+
+    // Only where the set says something of signatures.
+    void look_at_signature() {
+        if (newest_ == nullptr || !request_.signs) return;
+        found("signed", newest_->signature.state == SignatureState::good,
+              "the newest backup: " + to_words(newest_->signature));
     }
 
     const AuditRequest& request_;

@@ -23,11 +23,12 @@ struct AuditRequest {
     std::vector<AuditedStore> stores;
     std::optional<Duration> max_age;  // that the newest backup may have
     bool encrypts = false;            // the set says that its backups are to be encrypted
+    bool signs = false;               // the set says that its backups are to be signed, or by whom they are
     Timestamp now{};
 };
 
 struct AuditFinding {
-    std::string rule;  // "copies", "media", "offsite", "fresh", "verified", "restored", "encrypted", "stores"
+    std::string rule;  // "copies", "media", "offsite", "fresh", "verified", "restored", "encrypted", "signed", "stores"
     bool holds = true;
     std::string message;
     bool operator==(const AuditFinding&) const = default;

@@ -44,11 +44,11 @@ void add_notes(CatalogueEntry& entry, Store& store, const std::string& set, cons
 }
 
 std::vector<CatalogueEntry> own_entries(Store& store, std::size_t rank, const std::string& set,
-                                        const WorkControl& control) {
+                                        const WorkControl& control, const TrustedKeys& trusted) {
     std::vector<CatalogueEntry> entries;
     for (const std::string& id : folders_in(store, set, control)) {
         if (!time_of_backup_id(id)) continue;
-        if (auto entry = read_entry(store, rank, set, id, control)) entries.push_back(std::move(*entry));
+        if (auto entry = read_entry(store, rank, set, id, control, trusted)) entries.push_back(std::move(*entry));
     }
     return entries;
 }
@@ -102,7 +102,7 @@ bool comes_first(const CatalogueEntry& a, const CatalogueEntry& b) {
 }
 
 std::optional<CatalogueEntry> read_entry(Store& store, std::size_t rank, const std::string& set, const std::string& id,
-                                         const WorkControl& control) {
+                                         const WorkControl& control, const TrustedKeys& trusted) {
     CatalogueEntry entry{.id = id, .store = store.name(), .store_rank = rank};
     std::string text;
     try {
@@ -112,6 +112,7 @@ std::optional<CatalogueEntry> read_entry(Store& store, std::size_t rank, const s
         if (manifest.id != id || manifest.set != set)
             throw Error{ErrorCode::corrupt, "manifest of backup '" + id + "': it belongs to backup '" + manifest.id +
                                                 "' of set '" + manifest.set + "'"};
+        entry.signature = judge_signature(read_signature(store, set, id, control), text, trusted);
         entry.manifest = std::move(manifest);
     } catch (const Error& error) {
         if (error.code == ErrorCode::not_found) return std::nullopt;
@@ -122,9 +123,11 @@ std::optional<CatalogueEntry> read_entry(Store& store, std::size_t rank, const s
     return entry;
 }
 
-Catalogue read_catalogue(const std::string& set, const Stores& stores, const WorkControl& control) {
+Catalogue read_catalogue(const std::string& set, const Stores& stores, const WorkControl& control,
+                         const TrustedKeys& trusted) {
     check_part_name(set, "backup set");
-    return collect(stores, [&](Store& store, std::size_t rank) { return own_entries(store, rank, set, control); });
+    return collect(stores,
+                   [&](Store& store, std::size_t rank) { return own_entries(store, rank, set, control, trusted); });
 }
 
 Catalogue read_foreign_catalogue(const std::string& set, const Stores& stores, const ForeignLayout& layout,

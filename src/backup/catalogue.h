@@ -12,6 +12,7 @@
 #include "backup/foreign.h"
 #include "backup/manifest.h"
 #include "backup/notes.h"
+#include "backup/signature.h"
 #include "base/error.h"
 #include "stores/store.h"
 
@@ -28,6 +29,10 @@ struct CatalogueEntry {
     std::string refused;  // why there is no manifest here; empty otherwise
     Verified verified;
     std::optional<Pin> pin;
+    ManifestSignature signature = {};
+
+    // Nothing is known to be wrong with it.
+    bool sound() const { return manifest && !verified.damaged && signature.state != SignatureState::wrong; }
 };
 
 struct StoreTrouble {
@@ -44,13 +49,14 @@ struct Catalogue {
 bool comes_first(const CatalogueEntry& a, const CatalogueEntry& b);
 
 // Folders without a manifest are no backups (being made, being removed). Throws only Error{cancelled | timed_out}.
-Catalogue read_catalogue(const std::string& set, const Stores& stores, const WorkControl& control = {});
+Catalogue read_catalogue(const std::string& set, const Stores& stores, const WorkControl& control = {},
+                         const TrustedKeys& trusted = {});
 // The same of what other tools made: every backup that their names tell of.
 Catalogue read_foreign_catalogue(const std::string& set, const Stores& stores, const ForeignLayout& layout,
                                  const WorkControl& control = {});
 // One backup of one store, its notes included; nullopt when it does not exist there. Throws when the store cannot be
 // read.
 std::optional<CatalogueEntry> read_entry(Store& store, std::size_t rank, const std::string& set, const std::string& id,
-                                         const WorkControl& control = {});
+                                         const WorkControl& control = {}, const TrustedKeys& trusted = {});
 
 }  // namespace lifeboat

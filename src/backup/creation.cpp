@@ -21,40 +21,6 @@ namespace lifeboat {
 
 namespace {
 
-constexpr std::string_view claim_kind = "started";
-
-// Two makers of one id want the same claim: its name holds nothing but the id.
-std::string claim_key(const std::string& set, const std::string& id) {
-    return note_key(set, id, time_of_backup_id(id).value_or(Timestamp{}), claim_kind);
-}
-
-std::string claim_text(const std::string& claim, Timestamp started_at) {
-    return to_pretty_text({{"lifeboat", note_format},
-                           {"kind", claim_kind},
-                           {"at", to_text(started_at)},
-                           {"manifest_sha256", ""},
-                           {"facts", {{"claim", claim}}}}) +
-           "\n";
-}
-
-// The token of whoever began this backup; nullopt when nobody has.
-std::optional<std::string> claimed_by(Store& store, const std::string& set, const std::string& id,
-                                      const WorkControl& control) {
-    const std::string key = claim_key(set, id);
-    try {
-        return parse_json(read_all(store, key, Bytes{1u << 16}, control), key)
-            .at("facts")
-            .at("claim")
-            .get<std::string>();
-    } catch (const Error& error) {
-        if (error.code == ErrorCode::not_found) return std::nullopt;
-        if (error.code == ErrorCode::invalid_file) return std::string{};
-        throw;
-    } catch (const Json::exception&) {
-        return std::string{};
-    }
-}
-
 bool holds_anything(Store& store, const std::string& prefix, const WorkControl& control) {
     bool found = false;
     store.list(
@@ -98,18 +64,6 @@ std::string free_backup_id(const std::string& set, const Stores& stores, Timesta
 
 namespace {
 
-void write_claim(Store& store, const CreateRequest& request, const WorkControl& control) {
-    try {
-        store.write(claim_key(request.set, request.id), content_of(claim_text(request.claim, request.started_at)),
-                    WriteOptions{.exclusive = true}, control);
-    } catch (const Error& error) {
-        if (error.code != ErrorCode::already_exists) throw;
-        if (claimed_by(store, request.set, request.id, control) == request.claim) return;
-        throw Error{ErrorCode::moved, "backup '" + request.id + "' of set '" + request.set + "' in store '" +
-                                          store.name() + "' is somebody else's by now"};
-    }
-}
-
 void write_to(Store& store, const CreateRequest& request, const Manifest& manifest, const std::string& text,
               const std::string& manifest_sha256, const std::filesystem::path& folder, const BackupWork& work) {
     ByteProgress progress(work, "writing backup '" + request.id + "' to '" + store.name() + "'",
@@ -136,6 +90,9 @@ void write_to(Store& store, const CreateRequest& request, const Manifest& manife
                               "this backup, which the new one builds on, was removed meanwhile");
     store.write(object_key(request.set, request.id, sums_name), content_of(checksum_file(manifest, manifest_sha256)),
                 WriteOptions{.exclusive = true}, control);
+    if (request.sign)
+        store.write(object_key(request.set, request.id, signature_name), content_of(request.sign->sign(text)),
+                    WriteOptions{.exclusive = true}, control);
     store.write(manifest_key(request.set, request.id), content_of(text), WriteOptions{.exclusive = true}, control);
 }
 
@@ -232,7 +189,8 @@ class Creation {
     void claim_all() {
         for (const auto& store : request_.stores) {
             try {
-                write_claim(*store, request_, control_);
+                write_claim(*store, request_.set, request_.id, {.token = request_.claim}, request_.started_at,
+                            control_);
                 claimed_.push_back(store);
             } catch (const Error& error) {
                 if (ends_the_call(error)) throw;
@@ -272,6 +230,7 @@ class Creation {
                 .stores = claimed_,
                 .encrypted = request_.key.has_value(),
                 .keys = request_.keys,
+                .trusted = request_.trusted,
                 .not_before = request_.started_at - *request_.full_every,
                 .folder = folder_};
     }
@@ -334,26 +293,6 @@ CreatedBackup create_backup(const CreateRequest& request, const Clock& clock, co
 
 void remove_dumps(const BackupWork& work) {
     remove_tree(dump_folder(work));
-}
-
-bool remove_claimed(Store& store, const std::string& set, const std::string& id, const std::string& claim,
-                    const WorkControl& control) {
-    if (claimed_by(store, set, id, control) != claim) return false;
-    store.remove(manifest_key(set, id), control);
-    const std::string own = claim_key(set, id);
-    std::vector<std::string> keys;
-    store.list(
-        ListQuery{.prefix = backup_folder(set, id)},
-        [&](std::span<const Listed> page) {
-            for (const Listed& line : page)
-                if (line.object.key != own) keys.push_back(line.object.key);
-            return true;
-        },
-        control);
-    for (const std::string& key : keys)
-        store.remove(key, control);
-    store.remove(own, control);
-    return true;
 }
 
 }  // namespace lifeboat

@@ -1,6 +1,6 @@
 // A new backup: the sources are dumped into the workspace, then written to every store, manifest last. A store that
-// fails does not stop the others. The first object written is a claim (a note of kind 'started' with a token of this
-// deed), so that two makers of one second cannot mix their objects and an undo removes nothing but its own.
+// fails does not stop the others. The first object written is the deed's claim (claim.h), by which an undo knows its
+// own.
 #pragma once
 
 #include <optional>
@@ -8,9 +8,11 @@
 #include <vector>
 
 #include "backup/catalogue.h"
+#include "backup/claim.h"
 #include "backup/dump.h"
 #include "backup/encryption.h"
 #include "backup/work.h"
+#include "world/signature.h"
 
 namespace lifeboat {
 
@@ -23,7 +25,7 @@ struct CreateRequest {
     std::string set;
     std::string id;
     Timestamp started_at{};
-    std::string claim;  // token of this deed, the same for every attempt
+    std::string claim;  // its token
     std::vector<ComponentSource> sources;
     Stores stores;
     std::optional<EncryptionKey> key;  // what is stored is encrypted with it
@@ -32,7 +34,9 @@ struct CreateRequest {
     // everything is stored anew after so long.
     std::optional<Duration> full_every;
     KeyRing keys;                   // to read that backup with
+    TrustedKeys trusted = {};       // where there are any, it has to be signed by one of them
     std::optional<Bytes> max_size;  // a backup that would take more in a store is not written: Error{limit_exceeded}
+    std::optional<Ed25519Signer> sign = std::nullopt;  // the manifest is signed with it
 };
 
 struct CreatedBackup {
@@ -48,10 +52,5 @@ CreatedBackup create_backup(const CreateRequest& request, const Clock& clock, co
 
 // The dumps that a killed `create_backup` left in its workspace.
 void remove_dumps(const BackupWork& work);
-
-// Removes what `create_backup` with this claim has written to `store`: the manifest first, the claim last. False when
-// there was nothing of it. Can be called again after a kill.
-bool remove_claimed(Store& store, const std::string& set, const std::string& id, const std::string& claim,
-                    const WorkControl& control = {});
 
 }  // namespace lifeboat

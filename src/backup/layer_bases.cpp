@@ -22,7 +22,7 @@ class Search {
     }
 
     LayerBases newest() {
-        const Catalogue catalogue = read_catalogue(request_.set, request_.stores, control_);
+        const Catalogue catalogue = read_catalogue(request_.set, request_.stores, control_, request_.trusted);
         if (!catalogue.troubles.empty()) {
             work_.log("everything is stored anew: " + catalogue.troubles.front().error.message);
             return {};
@@ -30,6 +30,9 @@ class Search {
         // newest first
         for (const CatalogueEntry& entry : catalogue.entries) {
             if (!entry.manifest || !is_layered(*entry.manifest)) continue;
+            if (!request_.trusted.empty() && entry.signature.state != SignatureState::good)
+                return store_all(entry.id, Error{ErrorCode::refused, "its copy in store '" + entry.store + "' is " +
+                                                                         to_words(entry.signature)});
             // older ones may share what is damaged with it
             if (entry.verified.damaged)
                 return store_all(

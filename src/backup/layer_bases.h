@@ -18,6 +18,7 @@ struct BaseRequest {
     Stores stores;           // all that the new backup will be written to
     bool encrypted = false;  // as the new backup: the two are not mixed
     KeyRing keys;
+    TrustedKeys trusted;           // where there are any, an older backup without their signature is not built on
     Timestamp not_before{};        // no layer may be older
     std::filesystem::path folder;  // indexes are read into it, and removed again
 };

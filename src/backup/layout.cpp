@@ -56,7 +56,7 @@ std::optional<Timestamp> time_of_backup_id(std::string_view id) {
 void check_part_name(std::string_view name, std::string_view what) {
     const bool plain = !name.empty() && name.size() <= 100 && name.front() != '.' &&
                        std::all_of(name.begin(), name.end(), is_name_character);
-    const bool taken = name == manifest_name || name == sums_name || name == notes_folder;
+    const bool taken = name == manifest_name || name == signature_name || name == sums_name || name == notes_folder;
     if (plain && !taken) return;
     throw Error{
         ErrorCode::refused, "'" + printable(name) + "' cannot be the name of a " + std::string(what),

@@ -1,5 +1,5 @@
 // Where the parts of a backup lie in a store (the store's own prefix not counted), and how backups are named:
-//   <set>/<id>/<component>/<file>, <set>/<id>/SHA256SUMS, <set>/<id>/manifest.json, <set>/<id>/notes/<time>-<kind>.json
+//   <set>/<id>/<component>/<file>, and beside it SHA256SUMS, manifest.json.sig, manifest.json, notes/<time>-<kind>.json
 // An id is the UTC second at which the backup was begun, `2026-02-01T02-00-00Z`, with `-2`, `-3` … where that name was
 // taken.
 #pragma once
@@ -14,6 +14,7 @@ namespace lifeboat {
 
 inline constexpr std::string_view manifest_name = "manifest.json";
 inline constexpr std::string_view sums_name = "SHA256SUMS";
+inline constexpr std::string_view signature_name = "manifest.json.sig";
 inline constexpr std::string_view notes_folder = "notes";
 
 std::string backup_id(Timestamp started_at, int number = 1);

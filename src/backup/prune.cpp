@@ -10,10 +10,8 @@ namespace lifeboat {
 namespace {
 
 RetentionEntry entry_of(const CatalogueEntry& seen) {
-    RetentionEntry entry{.id = seen.id,
-                         .damaged = seen.verified.damaged || !seen.manifest,
-                         .verified = seen.verified.level,
-                         .pinned = seen.pin.has_value()};
+    RetentionEntry entry{
+        .id = seen.id, .damaged = !seen.sound(), .verified = seen.verified.level, .pinned = seen.pin.has_value()};
     if (seen.manifest) {
         entry.consistent_at = seen.manifest->consistent_at;
         entry.parent = seen.manifest->parent;
@@ -26,7 +24,7 @@ RetentionEntry entry_of(const CatalogueEntry& seen) {
 std::string why_failing(const Catalogue& catalogue, std::optional<Duration> stale_after, Timestamp now) {
     std::optional<Timestamp> newest;
     for (const CatalogueEntry& entry : catalogue.entries)
-        if (entry.manifest && !entry.verified.damaged)
+        if (entry.sound())
             newest = std::max(newest.value_or(entry.manifest->consistent_at), entry.manifest->consistent_at);
     if (!newest) return catalogue.entries.empty() ? "" : "no sound backup is left";
     if (stale_after && elapsed(*newest, now) > *stale_after)

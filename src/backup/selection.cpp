@@ -12,6 +12,7 @@ constexpr Duration clock_tolerance = std::chrono::minutes(5);
 std::string refusal(const CatalogueEntry& entry, const SelectionLimits& limits) {
     if (!limits.id.empty() && entry.id != limits.id) return "another backup was asked for: '" + limits.id + "'";
     if (!entry.manifest) return entry.refused;
+    if (entry.signature.state == SignatureState::wrong) return "its signature is wrong";
     if (!entry.manifest->time_known) {
         if (limits.id.empty()) return "the time of its data is not known: it is only taken when its id is asked for";
         if (limits.before || limits.max_age)

@@ -52,6 +52,10 @@ class Check {
     }
 
     void complete() {
+        if (entry_.signature.state == SignatureState::wrong)
+            problem(std::string(signature_name),
+                    store_error(ErrorCode::corrupt, store_.name(), object_key(set_, id_, signature_name),
+                                "it is no signature of this manifest by a key that is trusted"));
         if (is_foreign(manifest_)) {
             for (const ManifestComponent& component : manifest_.components)
                 for (const ManifestObject& object : component.objects)

@@ -17,17 +17,28 @@ namespace lifeboat {
 
 namespace {
 
+// Asked for by the first Ctrl-C.
+class Stop {
+  public:
+    std::stop_token token() const { return source_.get_token(); }
+
+  private:
+    std::stop_source source_;
+    const Interrupts interrupts_{[this](int, int) { source_.request_stop(); }};
+};
+
 // What every word after `lifeboat backup` works with.
 class Work {
   public:
-    Work(const Call& call, Session& session, const Hands& hands, const BackupSet& set, std::filesystem::path state)
-        : call_(call), session_(session), hands_(hands), set_(set), state_(std::move(state)) {}
+    Work(const Call& call, Session& session, const Hands& hands, const BackupSet& set, std::filesystem::path state,
+         const Stop& stop)
+        : call_(call), session_(session), hands_(hands), set_(set), state_(std::move(state)), stop_(stop) {}
 
     const Call& call() const { return call_; }
     Session& session() const { return session_; }
     const BackupSet& set() const { return set_; }
     const ActionWorld& world() const { return hands_.world(); }
-    WorkControl control() const { return {.stop = stop_.get_token()}; }
+    WorkControl control() const { return {.stop = stop_.token()}; }
 
     Stores stores() const {
         return open_stores(world(), set_, call_.all("--store"),
@@ -57,7 +68,7 @@ class Work {
         arguments["backup"] = Json{{"backup", set_.name}};
         return shown([&] {
             return hands_.do_now(action, std::move(arguments), "backup-" + *call_.one("what"), std::nullopt,
-                                 stop_.get_token(), [this](const Progress& step) { progress(step); });
+                                 stop_.token(), [this](const Progress& step) { progress(step); });
         });
     }
 
@@ -81,8 +92,7 @@ class Work {
     const Hands& hands_;
     const BackupSet& set_;
     std::filesystem::path state_;
-    std::stop_source stop_;
-    const Interrupts interrupts_{[this](int, int) { stop_.request_stop(); }};
+    const Stop& stop_;
 };
 
 std::string outputs_text(const std::string& headline, const Outputs& outputs) {
@@ -112,9 +122,9 @@ std::vector<CatalogueEntry> wanted_copies(const Work& work, const Catalogue& cat
                 "`lifeboat backup list " + work.set().name + "` shows them."};
 }
 
-Json stores_asked(const Call& call) {
+Json stores_asked(const Call& call, const std::string& option = "--store") {
     Json names = Json::array();
-    for (const std::string& name : call.all("--store"))
+    for (const std::string& name : call.all(option))
         names.push_back(name);
     return names;
 }
@@ -124,6 +134,25 @@ int create(const Work& work) {
     if (work.call().has("--store")) arguments["stores"] = stores_asked(work.call());
     const Outputs outputs = work.do_now("backup.create", std::move(arguments));
     work.tell(outputs_text("backup of '" + work.set().name + "' made:", outputs), outputs_json(work.set(), outputs));
+    return outputs.at("failed").empty() ? 0 : 1;
+}
+
+int complete(const Work& work) {
+    const Call& call = work.call();
+    if (call.has("--store"))
+        throw Error{ErrorCode::usage, "'--store' does not say whether to copy from there or to there",
+                    "Say `--to <store>` or `--from <store>`."};
+    if (call.has("--id") && call.has("--all"))
+        throw Error{ErrorCode::usage, "'--id' asks for one backup and '--all' for every one", "Say one of the two."};
+    Json arguments{{"all", call.has("--all")}};
+    if (const auto id = call.one("--id")) arguments["id"] = *id;
+    if (call.has("--to")) arguments["to"] = stores_asked(call, "--to");
+    if (call.has("--from")) arguments["from"] = stores_asked(call, "--from");
+    const Outputs outputs = work.do_now("backup.complete", std::move(arguments));
+    const bool nothing = outputs.at("completed").empty() && outputs.at("failed").empty();
+    work.tell(nothing ? "backups of '" + work.set().name + "': no store misses anything\n"
+                      : outputs_text("backups of '" + work.set().name + "' completed:", outputs),
+              outputs_json(work.set(), outputs));
     return outputs.at("failed").empty() ? 0 : 1;
 }
 
@@ -173,6 +202,8 @@ Level fetch_level(const Call& call) {
 }
 
 int fetch(const Work& work) {
+    if (work.call().all("--to").size() > 1)
+        throw Error{ErrorCode::usage, "a backup is fetched into one folder", "Say `--to` once."};
     const auto to = work.call().one("--to");
     if (!to) throw Error{ErrorCode::usage, "where the backup goes is not said", "Say `--to <folder>`."};
     const Stores stores = work.stores();
@@ -254,10 +285,11 @@ int pin(const Work& work) {
     return 0;
 }
 
-int audit(const Work& work) {
+Audit audit_of(const Work& work) {
     AuditRequest request{.set = work.set().name,
                          .max_age = work.set().max_age,
                          .encrypts = !work.set().encrypt.is_null(),
+                         .signs = !work.set().sign.is_null() || !work.set().trust.empty(),
                          .now = work.session().clock.now()};
     const auto text_in = [](const Json& fields, const char* name) {
         const auto found = fields.find(name);
@@ -268,9 +300,28 @@ int audit(const Work& work) {
         request.stores.push_back(
             {.name = name, .media = text_in(store.fields, "media"), .location = text_in(store.fields, "location")});
     }
-    const Audit found = audit_backups(request, work.catalogue(work.stores()));
-    work.tell(audit_text(found), to_json(found));
-    return found.holds() ? 0 : 1;
+    return audit_backups(request, work.catalogue(work.stores()));
+}
+
+// A set that cannot be looked at would not save the day, and the others are judged all the same.
+int audit(const std::vector<Work>& sets) {
+    std::vector<Audit> audits;
+    for (const Work& work : sets) {
+        try {
+            audits.push_back(audit_of(work));
+        } catch (const Error& error) {
+            if (error.code == ErrorCode::cancelled || error.code == ErrorCode::timed_out) throw;
+            audits.push_back({.set = work.set().name,
+                              .newest = {},
+                              .findings = {{.rule = "stores", .holds = false, .message = error.full_message()}}});
+        }
+    }
+    sets.front().tell(audits_text(audits), audits_json(audits));
+    return std::all_of(audits.begin(), audits.end(), [](const Audit& each) { return each.holds(); }) ? 0 : 1;
+}
+
+int audit(const Work& work) {
+    return audit(std::vector<Work>{work});
 }
 
 struct Word {
@@ -279,21 +330,30 @@ struct Word {
 };
 
 const std::vector<Word>& words() {
-    static const std::vector<Word> all{{"create", create}, {"list", list},   {"info", info},
-                                       {"verify", verify}, {"fetch", fetch}, {"prune", prune},
-                                       {"pin", pin},       {"unpin", pin},   {"audit", audit}};
+    static const std::vector<Word> all{{"create", create}, {"complete", complete}, {"list", list},   {"info", info},
+                                       {"verify", verify}, {"fetch", fetch},       {"prune", prune}, {"pin", pin},
+                                       {"unpin", pin},     {"audit", audit}};
     return all;
+}
+
+std::vector<std::string> set_names(const Site& site) {
+    std::vector<std::string> names;
+    for (const auto& [name, set] : site.backups)
+        names.push_back(name);
+    return names;
+}
+
+std::string sets_hint(const Site& site) {
+    if (site.backups.empty()) return "Sets are declared under `backups:` in the site.";
+    return "The sets are: " + join(set_names(site), ", ") + ".";
 }
 
 const BackupSet& set_named(const Site& site, const std::string& name) {
     const auto found = site.backups.find(name);
     if (found != site.backups.end()) return found->second;
-    std::vector<std::string> names;
-    for (const auto& [known, set] : site.backups)
-        names.push_back(known);
-    throw Error{
-        ErrorCode::usage, "the site has no backup set '" + printable(name) + "'" + did_you_mean(name, names),
-        names.empty() ? "Sets are declared under `backups:` in the site." : "The sets are: " + join(names, ", ") + "."};
+    throw Error{ErrorCode::usage,
+                "the site has no backup set '" + printable(name) + "'" + did_you_mean(name, set_names(site)),
+                sets_hint(site)};
 }
 
 int backup(const Call& call, Session& session) {
@@ -310,10 +370,22 @@ int backup(const Call& call, Session& session) {
     Loading loading(all_specs());
     const Site site = loading.site(session);
     loading.settle(session);
-    const BackupSet& set = set_named(site, *call.one("set"));
     const std::filesystem::path state = state_folder(site);
     const Hands hands(session, site, state);
-    return word->act(Work(call, session, hands, set, state));
+    const Stop stop;
+    if (!call.has("set")) {
+        if (word->name != "audit")
+            throw Error{ErrorCode::usage, "'lifeboat backup " + what + "' needs a backup set", sets_hint(site)};
+        if (call.has("--store") || site.backups.empty())
+            throw Error{ErrorCode::usage,
+                        site.backups.empty() ? "the site has no backup sets" : "'--store' needs a backup set",
+                        sets_hint(site)};
+        std::vector<Work> sets;
+        for (const auto& [name, set] : site.backups)
+            sets.emplace_back(call, session, hands, set, state, stop);
+        return audit(sets);
+    }
+    return word->act(Work(call, session, hands, set_named(site, *call.one("set")), state, stop));
 }
 
 }  // namespace
@@ -322,32 +394,47 @@ Subcommand backup_verb() {
     return {
         .spec =
             {.name = "backup",
-             .summary = "make, look at, verify, fetch and prune the backups of a set",
+             .summary = "make, complete, look at, verify, fetch and prune the backups of a set",
              .doc = "`create` dumps every resource of the set and writes it to every store of the set, manifest "
-                    "last. `list` shows the backups of a set, newest data first, with the level to which each was "
+                    "last. `complete` copies the newest backup to the stores that miss it because they were down; with "
+                    "`--id` another one, with `--all` every one that retention would keep there. `list` shows the "
+                    "backups of a set, newest data first, with the level to which each was "
                     "verified; `info` shows one in full.\n"
                     "`verify` reads every copy as far as asked and notes the result beside it. `fetch` brings a "
                     "backup here, decrypted, from whichever store has it whole.\n"
                     "`prune` shows what the set's retention would remove, and removes it with `--confirm`; `pin` "
                     "keeps a backup from that. `audit` says whether the set would save the day: three copies, two "
-                    "kinds of media, one off site, fresh, verified, encrypted, restored (exit 1 when not).",
+                    "kinds of media, one off site, fresh, verified, encrypted, restored (exit 1 when not); without a "
+                    "set it looks "
+                    "at every one of the site.",
              .positionals = {{.name = "what",
-                              .doc = "`create`, `list`, `info`, `verify`, `fetch`, `prune`, `pin`, `unpin` or "
-                                     "`audit`."},
-                             {.name = "set", .doc = "A backup set of the site."}},
+                              .doc =
+                                  "`create`, `complete`, `list`, `info`, `verify`, `fetch`, `prune`, `pin`, `unpin` or "
+                                  "`audit`."},
+                             {.name = "set",
+                              .doc = "A backup set of the site; without one `audit` looks at all of them.",
+                              .required = false}},
              .options = {{.name = "--id", .value = "backup", .doc = "This backup; without it the newest."},
                          {.name = "--store", .value = "name", .doc = "Only this store of the set.", .repeatable = true},
                          {.name = "--level",
                           .value = "level",
                           .doc = "How far `verify` goes: complete, checksummed, readable, restored or queried; and "
                                  "`fetch`: checksummed or readable. Without it readable."},
-                         {.name = "--to", .value = "folder", .doc = "Where `fetch` puts the backup."},
+                         {.name = "--to",
+                          .value = "place",
+                          .doc = "The folder where `fetch` puts the backup; a store that `complete` fills.",
+                          .repeatable = true},
+                         {.name = "--from",
+                          .value = "name",
+                          .doc = "`complete` copies only from this store.",
+                          .repeatable = true},
+                         {.name = "--all", .value = "", .doc = "`complete`: every backup that retention would keep."},
                          {.name = "--before",
                           .value = "time",
                           .doc = "`fetch`: the newest whose data is not newer than that."},
                          {.name = "--confirm", .value = "", .doc = "`prune` removes what it shows."},
                          {.name = "--reason", .value = "text", .doc = "Why a backup is pinned."}},
-             .examples = {"lifeboat backup create shop", "lifeboat backup list shop",
+             .examples = {"lifeboat backup create shop", "lifeboat backup complete shop", "lifeboat backup list shop",
                           "lifeboat backup verify shop --level checksummed",
                           "lifeboat backup fetch shop --to /tmp/shop", "lifeboat backup prune shop --confirm",
                           "lifeboat backup audit shop"}},

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "actions/backup_catalogue.h"
+#include "backup/layout.h"
 #include "base/text.h"
 #include "report/words.h"
 
@@ -16,6 +17,10 @@ std::string verified_words(const CatalogueEntry& entry) {
     if (entry.verified.at) text += " " + to_human(*entry.verified.at);
     if (entry.pin) text += ", pinned" + (entry.pin->reason.empty() ? "" : ": " + printable(entry.pin->reason));
     return text;
+}
+
+std::string signature_words(const CatalogueEntry& entry) {
+    return entry.manifest && time_of_backup_id(entry.id) ? ", " + to_words(entry.signature) : "";
 }
 
 std::string data_time(const CatalogueEntry& entry) {
@@ -45,13 +50,14 @@ std::string encryption_words(const ManifestComponent& component) {
 
 }  // namespace
 
-std::string list_text(const BackupSet&, const Catalogue& catalogue) {
+std::string list_text(const BackupSet& set, const Catalogue& catalogue) {
+    const bool signs = !set.sign.is_null() || !set.trust.empty();
     std::string text =
         padded("backup", 24) + padded("store", 12) + padded("data as of", 22) + padded("size", 11) + "verified\n";
     for (const CatalogueEntry& entry : catalogue.entries)
         text += padded(printable(entry.id), 24) + padded(entry.store, 12) + padded(data_time(entry), 22) +
                 padded(entry.manifest ? to_human(entry.manifest->size()) : "unknown", 11) + verified_words(entry) +
-                "\n";
+                (signs ? signature_words(entry) : "") + "\n";
     return text;
 }
 
@@ -66,6 +72,7 @@ Json list_json(const BackupSet& set, const Catalogue& catalogue) {
                            {"encrypted", entry.manifest ? Json(entry.manifest->encrypted()) : Json(nullptr)},
                            {"verified", verified_json(entry)},
                            {"pinned", pin_json(entry)},
+                           {"signature", to_json(entry.signature)},
                            {"refused", entry.refused}});
     Json troubles = Json::array();
     for (const StoreTrouble& trouble : catalogue.troubles)
@@ -97,7 +104,7 @@ std::string info_text(const std::vector<CatalogueEntry>& copies) {
     }
     text += "\n  copies\n";
     for (const CatalogueEntry& copy : copies)
-        text += "    " + padded(copy.store, 12) + verified_words(copy) + "\n";
+        text += "    " + padded(copy.store, 12) + verified_words(copy) + signature_words(copy) + "\n";
     return text;
 }
 
@@ -110,6 +117,7 @@ Json info_json(const std::vector<CatalogueEntry>& copies) {
                         {"manifest_sha256", copy.manifest_sha256},
                         {"verified", verified_json(copy)},
                         {"pinned", pin_json(copy)},
+                        {"signature", to_json(copy.signature)},
                         {"refused", copy.refused}});
     }
     return {{"id", copies.front().id}, {"manifest", std::move(manifest)}, {"copies", std::move(seen)}};
@@ -138,13 +146,24 @@ Json prune_json(const BackupSet& set, const PrunePlan& plan) {
     return {{"set", set.name}, {"stores", std::move(stores)}};
 }
 
-std::string audit_text(const Audit& audit) {
-    std::string text = "backup set '" + audit.set + "'" +
-                       (audit.newest.empty() ? ": no sound backup" : ", newest backup " + audit.newest) + "\n";
-    for (const AuditFinding& each : audit.findings)
-        text +=
-            std::string(each.holds ? "  ok    " : "  FAIL  ") + padded(each.rule, 11) + printable(each.message) + "\n";
+std::string audits_text(const std::vector<Audit>& audits) {
+    std::string text;
+    for (const Audit& audit : audits) {
+        text += "backup set '" + audit.set + "'" +
+                (audit.newest.empty() ? ": no sound backup" : ", newest backup " + audit.newest) + "\n";
+        for (const AuditFinding& each : audit.findings)
+            text += std::string(each.holds ? "  ok    " : "  FAIL  ") + padded(each.rule, 11) +
+                    printable(each.message) + "\n";
+    }
     return text;
+}
+
+Json audits_json(const std::vector<Audit>& audits) {
+    Json sets = Json::array();
+    for (const Audit& audit : audits)
+        sets.push_back(to_json(audit));
+    const bool holds = std::all_of(audits.begin(), audits.end(), [](const Audit& each) { return each.holds(); });
+    return {{"holds", holds}, {"sets", std::move(sets)}};
 }
 
 }  // namespace lifeboat

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "backup/audit.h"
 #include "backup/catalogue.h"
@@ -21,6 +22,8 @@ Json info_json(const std::vector<CatalogueEntry>& copies);
 std::string prune_text(const PrunePlan& plan);
 Json prune_json(const BackupSet& set, const PrunePlan& plan);
 
-std::string audit_text(const Audit& audit);
+std::string audits_text(const std::vector<Audit>& audits);
+// {"holds": …, "sets": [each audit]}, also of one set.
+Json audits_json(const std::vector<Audit>& audits);
 
 }  // namespace lifeboat

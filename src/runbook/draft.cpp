@@ -192,8 +192,9 @@ class Drafting {
             for (const std::string& secret : secrets_in(resource.fields))
                 names.insert(secret);
         for (const auto& [name, set] : draft_.backups)
-            for (const std::string& secret : secrets_in(set.encrypt))
-                names.insert(secret);
+            for (const Json* keys : {&set.encrypt, &set.sign})
+                for (const std::string& secret : secrets_in(*keys))
+                    names.insert(secret);
         std::vector<std::string> known;
         for (const auto& [name, origin] : site_.secrets)
             known.push_back(name);

@@ -241,6 +241,8 @@ Json backup_json(const BackupSet& set) {
     for (const ForeignPattern& each : set.foreign)
         object["foreign"].push_back(foreign_json(each));
     if (!set.postgres.is_null()) object["postgres"] = set.postgres;
+    if (!set.sign.is_null()) object["sign"] = set.sign;
+    if (!set.trust.empty()) object["trust"] = set.trust;
     if (!set.checks.empty()) object["checks"] = set.checks;
     return object;
 }
@@ -256,6 +258,8 @@ BackupSet backup_from(const std::string& name, const Json& object) {
             .span = span_from(object.at("span")),
             .foreign = foreign_from(object.value("foreign", Json::array())),
             .postgres = object.value("postgres", Json(nullptr)),
+            .sign = object.value("sign", Json(nullptr)),
+            .trust = object.value("trust", std::vector<std::string>()),
             .checks = object.value("checks", Json::array())};
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/ed25519.h"
 #include "base/error.h"
 #include "base/name_pattern.h"
 #include "base/path_pattern.h"
@@ -135,6 +136,7 @@ BackupSet ResourceReader::read_backup(const Entry& entry, const Path& path, cons
     if (const Node* of = fields.node("of"); of != nullptr && of->items.empty())
         check_.wrong(*of, fields.at("of"), "'of' is empty", "An empty list would mean nothing, or everything.");
     read_encryption(set, fields);
+    read_signing(set, fields);
     read_retention(set, fields);
     read_extent(set, fields);
     read_postgres(set, fields);
@@ -196,8 +198,8 @@ void ResourceReader::read_foreign(BackupSet& set, const Fields& fields, const Ta
                          "are named.");
         return;
     }
-    for (const char* name :
-         {"of", "format", "encrypt", "retain", "exclude", "incremental", "compress", "max_size", "max_count"})
+    for (const char* name : {"of", "format", "encrypt", "sign", "trust", "retain", "exclude", "incremental", "compress",
+                             "max_size", "max_count"})
         if (fields.has(name))
             fields.wrong(name, "'" + std::string(name) + "' and 'foreign' exclude each other",
                          "Backups of this set are made, and removed, by another tool.");
@@ -294,6 +296,31 @@ void ResourceReader::read_encryption(BackupSet& set, const Fields& fields) {
             check_.wrong(*node->at("old_keys"), {.parent = &path, .key = "old_keys"},
                          "every key of a backup set has to be a secret",
                          "Declare it under `secrets:` and write \"${{ secrets.<name> }}\".");
+}
+
+void ResourceReader::read_signing(BackupSet& set, const Fields& fields) {
+    if (const Node* node = fields.node("trust")) {
+        const Path path = fields.at("trust");
+        if (node->items.empty())
+            check_.wrong(*node, path, "'trust' is empty", "Leave the key out: signatures are not checked then.");
+        for (std::size_t i = 0; i < node->items.size(); ++i) {
+            const Node& item = node->items[i];
+            set.trust.push_back(item.text);
+            if (item.kind == Node::Kind::text && !parse_ed25519_public(item.text))
+                check_.wrong(item, {.parent = &path, .key = {}, .index = i}, "this is no Ed25519 public key",
+                             "Write what `openssl pkey -in <key> -pubout` prints, or the one line of base64 in it.");
+        }
+    }
+    const Node* node = fields.node("sign");
+    if (node == nullptr) return;
+    const Place place;
+    const Path path = fields.at("sign");
+    set.sign = check_.record(*node, fields.declaration("sign").fields, path, &place, "'sign'");
+    if (check_.file().has_errors()) return;
+    set.sign = expand_all(set.sign, references(check_.expressions().scope()));
+    if (!is_secret(set.sign["key"]))
+        check_.wrong(*node->at("key"), {.parent = &path, .key = "key"}, "the key that signs has to be a secret",
+                     "Declare it under `secrets:` and write \"${{ secrets.<name> }}\".");
 }
 
 void ResourceReader::read_retention(BackupSet& set, const Fields& fields) {

@@ -32,6 +32,7 @@ class ResourceReader {
     void read_foreign(BackupSet& set, const Fields& fields, const Table& table);
     std::optional<ForeignPattern> read_pattern(const Node& node, const Path& path, const Table& table);
     void read_encryption(BackupSet& set, const Fields& fields);
+    void read_signing(BackupSet& set, const Fields& fields);
     void read_retention(BackupSet& set, const Fields& fields);
     void read_extent(BackupSet& set, const Fields& fields);
     bool check_name(const Key& key, const Path& path);

@@ -43,6 +43,8 @@ struct BackupSet {
     SourceSpan span;
     std::vector<ForeignPattern> foreign = {};  // not empty: another tool makes the backups of this set
     Json postgres = nullptr;                   // {"jobs", "schemas", "exclude_tables"} or null
+    Json sign = nullptr;                       // {"key": secret} or null
+    std::vector<std::string> trust = {};       // public keys whose signatures count
     Json checks = Json::array();               // [{"on", "name", "query", "expect"}], for restored copies
     std::vector<std::string> exclude = {};     // patterns of paths (base/path_pattern.h), of folders and stores
     bool compress = false;                     // by zstd

@@ -197,6 +197,8 @@ SiteTables site_tables() {
     key.may_be_secret = true;
     ParameterSpec old_keys = texts("old_keys", "Keys of older backups, to decrypt with and never to encrypt with.");
     old_keys.may_be_secret = true;
+    ParameterSpec signing_key = required(text("key", "An Ed25519 private key in PEM, a secret."));
+    signing_key.may_be_secret = true;
     ParameterSpec bindings =
         typed("bindings", ValueType::map,
               "What the names that a runbook requires mean here: runbook, required name, resource or backup set.");
@@ -260,6 +262,10 @@ SiteTables site_tables() {
          {choice("compress", {"none", "zstd"},
                  "How what is stored is compressed; PostgreSQL's formats custom and directory are anyway.")},
          {record("encrypt", "How what is stored is encrypted.", {key, old_keys}), "encrypt"},
+         {record("sign", "How the manifests of new backups are signed.", {signing_key}), "sign"},
+         {texts("trust",
+                "Ed25519 public keys, in PEM or base64: a backup that is signed by none of them is never taken. One "
+                "that is not signed is shown as such.")},
          {record("retain", "Which backups are kept.",
                  {typed("daily", ValueType::integer, "The newest of each of that many days."),
                   typed("weekly", ValueType::integer, "The newest of each of that many weeks."),
@@ -271,7 +277,7 @@ SiteTables site_tables() {
          {typed("max_size", ValueType::size, "A backup that would take more in a store is not written.")},
          {typed("max_count", ValueType::integer, "A store keeps no more of them, whatever `retain` says.")},
          {checks}},
-        {"schedule", "sign", "verify", "pattern"}};
+        {"schedule", "verify", "pattern"}};
     tables.secret = {"a secret",
                      {{text("env", "The environment variable that holds it.")},
                       {typed("file", ValueType::path, "The file that holds it; nobody else may be able to read it.")},

@@ -8,12 +8,12 @@
 #include <unistd.h>
 
 #include "stores/key.h"
+#include "stores/left_behind.h"
 
 namespace lifeboat {
 
 namespace {
 
-constexpr std::string_view temporary_mark = ".lifeboat-writing-";
 constexpr std::size_t page_size = 1000;
 
 class Walk {

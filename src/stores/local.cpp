@@ -22,7 +22,6 @@ namespace lifeboat {
 
 namespace {
 
-constexpr std::string_view temporary_mark = ".lifeboat-writing-";
 constexpr std::size_t page_size = 1000;
 constexpr std::size_t block_size = 1u << 20;
 
@@ -320,6 +319,27 @@ class Draft {
     bool published_ = false;
 };
 
+// What writers that died left in the folder, whichever machine they were on: nobody holds it, and it is old.
+void sweep(const FileDescriptor& folder, Timestamp now) {
+    const int again = ::openat(folder.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (again < 0) return;
+    const std::unique_ptr<DIR, int (*)(DIR*)> stream(::fdopendir(again), ::closedir);
+    if (!stream) {
+        ::close(again);
+        return;
+    }
+    while (const dirent* entry = ::readdir(stream.get())) {
+        if (!is_temporary(entry->d_name)) continue;
+        const FileDescriptor file(
+            ::openat(folder.get(), entry->d_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+        struct stat facts {};
+        if (!file || ::fstat(file.get(), &facts) != 0 || !S_ISREG(facts.st_mode) ||
+            !is_left_behind(entry->d_name, described({}, facts).modified, now))
+            continue;
+        if (::flock(file.get(), LOCK_EX | LOCK_NB) == 0) ::unlinkat(folder.get(), entry->d_name, 0);
+    }
+}
+
 // Removes the folder `name` if nothing but empty folders and the temporary files of dead writers is in it.
 bool sweep_away(const FileDescriptor& above, const std::string& name) {
     if (::unlinkat(above.get(), name.c_str(), AT_REMOVEDIR) == 0) return true;
@@ -464,7 +484,9 @@ StoredObject LocalStore::write(const std::string& key, const Content& content, c
             throw store_error(ErrorCode::incomplete, name_, key,
                               "what was written has " + std::to_string(written) + " bytes instead of " +
                                   std::to_string(content.size));
-        return draft.publish(name, options.exclusive);
+        StoredObject written_object = draft.publish(name, options.exclusive);
+        if (written_object.modified && swept_->add(folder_of(key))) sweep(folder, *written_object.modified);
+        return written_object;
     }
 }
 

@@ -6,6 +6,7 @@
 
 #include <filesystem>
 
+#include "stores/left_behind.h"
 #include "stores/store.h"
 
 namespace lifeboat {
@@ -30,6 +31,7 @@ class LocalStore final : public Store {
   private:
     std::string name_;
     std::filesystem::path root_;
+    std::shared_ptr<SweptFolders> swept_ = std::make_shared<SweptFolders>();
 };
 
 }  // namespace lifeboat

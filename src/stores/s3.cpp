@@ -1,6 +1,7 @@
 #include "stores/s3.h"
 
 #include <algorithm>
+#include <array>
 
 #include "base/sha256.h"
 #include "base/text.h"
@@ -32,28 +33,62 @@ bool is_frozen_class(const std::string& storage_class) {
     return storage_class == "GLACIER" || storage_class == "DEEP_ARCHIVE";
 }
 
-// Digest of `size` bytes of `content` from `offset` on.
-std::string digest_of(const Content& content, std::uint64_t offset, std::uint64_t size, const std::string& store,
-                      const std::string& key, const WorkControl& control) {
-    const ByteSource source = content.open(offset);
-    std::vector<std::byte> block(std::max<std::uint64_t>(1, std::min<std::uint64_t>(block_size, size)));
-    Sha256 digest;
-    std::uint64_t left = size;
-    const auto wrong_size = [&](const char* how) {
-        return store_error(
-            ErrorCode::incomplete, store, key,
-            "what was to be written has " + std::string(how) + " than its " + std::to_string(content.size) + " bytes");
-    };
-    while (left > 0) {
-        control.check();
-        const std::size_t count = source(std::span(block).first(std::min<std::uint64_t>(block.size(), left)));
-        if (count == 0) throw wrong_size("less");
-        digest.update(std::span<const std::byte>(block.data(), count));
-        left -= count;
+// A part of what is written, with the digest that goes before it. It is read once and held; one that is too large for
+// that, in objects of hundreds of GiB, is read again to be sent.
+class Part {
+  public:
+    Part(const Content& whole, std::uint64_t offset, std::uint64_t size, const std::string& store,
+         const std::string& key, const WorkControl& control)
+        : size_(size), offset_(offset), content_(whole) {
+        const bool hold = size <= most_held;
+        const std::size_t block = hold ? static_cast<std::size_t>(size) : block_size;
+        held_ = std::make_shared<std::vector<std::byte>>(std::max<std::size_t>(1, block));
+        const ByteSource source = whole.open(offset);
+        const auto wrong_size = [&](const char* how) {
+            return store_error(ErrorCode::incomplete, store, key,
+                               "what was to be written has " + std::string(how) + " than its " +
+                                   std::to_string(whole.size) + " bytes");
+        };
+        Sha256 digest;
+        for (std::uint64_t done = 0; done < size;) {
+            control.check();
+            const std::span<std::byte> room = std::span(*held_).subspan(hold ? static_cast<std::size_t>(done) : 0);
+            const std::size_t count =
+                source(room.first(static_cast<std::size_t>(std::min<std::uint64_t>(block_size, size - done))));
+            if (count == 0) throw wrong_size("less");
+            digest.update(room.first(count));
+            done += count;
+        }
+        std::array<std::byte, 1> more{};
+        if (offset + size == whole.size && source(more) != 0) throw wrong_size("more");
+        digest_ = to_hex(digest.finish());
+        if (!hold) return;
+        offset_ = 0;
+        content_ = {.size = size, .open = [held = held_, size](std::uint64_t from) -> ByteSource {
+                        return [held, size, from](std::span<std::byte> into) mutable -> std::size_t {
+                            const std::size_t count =
+                                static_cast<std::size_t>(std::min<std::uint64_t>(into.size(), size - from));
+                            std::copy_n(held->begin() + static_cast<std::ptrdiff_t>(from), count, into.begin());
+                            from += count;
+                            return count;
+                        };
+                    }};
     }
-    if (offset + size == content.size && source(block) != 0) throw wrong_size("more");
-    return to_hex(digest.finish());
-}
+
+    const std::string& digest() const { return digest_; }
+    const Content& content() const { return content_; }
+    std::uint64_t offset() const { return offset_; }  // in that content
+    std::uint64_t size() const { return size_; }
+
+  private:
+    static constexpr std::uint64_t most_held = 32u << 20;
+
+    std::uint64_t size_;
+    std::uint64_t offset_;
+    Content content_;
+    std::shared_ptr<std::vector<std::byte>> held_;
+    std::string digest_;
+};
 
 std::optional<std::string> listed_text(const std::string& text, bool encoded) {
     if (!encoded) return text;
@@ -328,10 +363,12 @@ StoredObject S3Store::write(const std::string& key, const Content& content, cons
 
 StoredObject S3Store::write_whole(const std::string& key, const Content& content, bool exclusive,
                                   const WorkControl& control) {
+    const Part part(content, 0, content.size, name_, key, control);
     const Call call{.key = key,
-                    .body_digest = digest_of(content, 0, content.size, name_, key, control),
-                    .content = &content,
-                    .size = content.size};
+                    .body_digest = part.digest(),
+                    .content = &part.content(),
+                    .offset = part.offset(),
+                    .size = part.size()};
     HttpRequest request{.method = "PUT"};
     add_write_headers(request);
     if (exclusive) add_exclusive(request);
@@ -366,12 +403,13 @@ StoredObject S3Store::write_parts(const std::string& key, const Content& content
         std::vector<std::string> etags;
         for (std::uint64_t offset = 0; offset < content.size; offset += part_size) {
             const std::uint64_t size = std::min(part_size, content.size - offset);
+            const Part part(content, offset, size, name_, key, control);
             const Call call{.key = key,
                             .query = {{"partNumber", std::to_string(etags.size() + 1)}, {"uploadId", upload_id}},
-                            .body_digest = digest_of(content, offset, size, name_, key, control),
-                            .content = &content,
-                            .offset = offset,
-                            .size = size};
+                            .body_digest = part.digest(),
+                            .content = &part.content(),
+                            .offset = part.offset(),
+                            .size = part.size()};
             const HttpResponse response = send(HttpRequest{.method = "PUT"}, call, control);
             if (response.status != 200) refuse_write(response, key, false);
             etags.push_back(response.header("etag"));

@@ -28,7 +28,7 @@ struct S3Options {
     std::string storage_class;       // of what is written; empty: the bucket's default
     bool conditional_writes = true;  // the service refuses to replace when asked so (If-None-Match)
     bool google = false;             // Google's header names
-    Bytes multipart_above{64u << 20};
+    Bytes multipart_above{16u << 20};
     Bytes part_size{16u << 20};  // larger where an object would have more than 10,000 parts
     HttpLink link;
 };

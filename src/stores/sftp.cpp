@@ -10,13 +10,13 @@
 
 #include "base/text.h"
 #include "stores/key.h"
+#include "stores/left_behind.h"
 #include "stores/sftp_pool.h"
 
 namespace lifeboat {
 
 namespace {
 
-constexpr std::string_view temporary_mark = ".lifeboat-writing-";
 constexpr std::size_t page_size = 1000;
 // A broken connection is made anew so many times in a row without a byte of progress.
 constexpr int most_breaks = 3;
@@ -246,6 +246,40 @@ class SftpStore::Session {
         }
     }
 
+    // Removes what writers that died left in the folder at `path`, by a time of the server; says whether there was
+    // something.
+    static bool sweep(SftpClient& client, const std::string& path, Timestamp now, const WorkControl& control) {
+        bool removed = false;
+        for (const SftpName& each : client.read_folder(path, control).value_or(std::vector<SftpName>())) {
+            const auto& modified = each.attributes.modified;
+            const auto then = modified ? std::optional(Timestamp(std::chrono::seconds(*modified))) : std::nullopt;
+            if (!each.attributes.is_file() || !is_left_behind(each.name, then, now)) continue;
+            try {
+                client.remove(path + "/" + each.name, control);
+                removed = true;
+            } catch (const Error& error) {
+                // another writer was faster
+                if (!error.details.contains("sftp_status")) throw;
+            }
+        }
+        return removed;
+    }
+
+    // What a file made now is stamped with.
+    static std::optional<Timestamp> time_in(SftpClient& client, const std::string& folder, const WorkControl& control) {
+        const std::string path = folder + "/" + temporary_name();
+        std::optional<std::uint32_t> modified;
+        {
+            const OpenFile file(client, path, SftpOpen::create_exclusively, control);
+            modified = client.fstat(file.handle(), control).modified;
+        }
+        client.remove(path, control);
+        if (!modified) return std::nullopt;
+        return Timestamp(std::chrono::seconds(*modified));
+    }
+
+    SweptFolders& swept() { return swept_; }
+
     // Gives the temporary file its name.
     void publish(SftpClient& client, const std::string& key, const std::string& from, bool exclusive,
                  const WorkControl& control) const {
@@ -292,7 +326,9 @@ class SftpStore::Session {
             if (!error.details.contains("sftp_status") || !client.lstat(to, control)) throw;
         }
         const std::string folder = folder_of(to);
-        const std::string aside = (folder.empty() ? "" : folder + "/") + temporary_name();
+        // not as a draft is named: it may be all that is left of the object, and it is as old as that
+        const std::string aside =
+            (folder.empty() ? "" : folder + "/") + std::string(temporary_mark) + "old-" + temporary_name();
         client.rename(to, aside, control);
         try {
             client.rename(from, to, control);
@@ -319,6 +355,7 @@ class SftpStore::Session {
     std::size_t connections_;
     SshDoor door_;
     SftpPool pool_;
+    SweptFolders swept_;
 };
 
 SftpStore::SftpStore(std::string name, SftpOptions options)
@@ -503,6 +540,13 @@ StoredObject SftpStore::write(const std::string& key, const Content& content, co
             // it is hidden by its name
         }
     };
+    const auto sweep_once = [&](SftpClient& client, const std::string& place, Timestamp now, const WorkControl& how) {
+        try {
+            session_->sweep(client, place, now, how);
+        } catch (const Error&) {
+            // the object is written, whatever else lies there
+        }
+    };
     return session_->with_client(key, control, [&](SftpClient& client) {
         if (drafted) tidy_up(client);
         // Another writer's `remove` may take an empty folder away between its making and our first file in it.
@@ -528,6 +572,7 @@ StoredObject SftpStore::write(const std::string& key, const Content& content, co
                                       std::to_string(content.size));
             if (client.extensions().fsync) client.fsync(file->handle(), control);
             SftpAttributes facts = client.fstat(file->handle(), control);
+            const std::uint32_t now = facts.modified.value_or(0);  // there; 0: not said
             const auto old = client.lstat(path, control);
             // two versions never have the same second: it is all that tells them apart
             if (old && facts.modified && old->modified && *facts.modified <= *old->modified) {
@@ -538,6 +583,8 @@ StoredObject SftpStore::write(const std::string& key, const Content& content, co
             control.check();
             session_->publish(client, key, draft, options.exclusive, control);
             session_->sync_folder(client, folder, control);
+            if (now > 0 && session_->swept().add(folder))
+                sweep_once(client, folder, Timestamp(std::chrono::seconds(now)), control);
             return described(key, facts);
         } catch (const Error& error) {
             if (error.code == ErrorCode::connection_lost) throw;
@@ -559,6 +606,22 @@ StoredObject SftpStore::write(const std::string& key, const Content& content, co
 bool SftpStore::remove(const std::string& key, const WorkControl& control) {
     check_key(name_, key);
     if (holds_temporary(key)) return false;
+    // A folder in which nothing is left but what writers that died left in it.
+    const auto remove_swept = [&](SftpClient& client, const std::string& path) {
+        try {
+            const auto names = client.read_folder(path, control);
+            if (!names || !std::all_of(names->begin(), names->end(),
+                                       [](const SftpName& each) { return is_temporary(each.name); }))
+                return false;
+            const auto now = session_->time_in(client, path, control);
+            if (!now || !session_->sweep(client, path, *now, control)) return false;
+            client.remove_folder(path, control);
+            return true;
+        } catch (const Error& error) {
+            if (!error.details.contains("sftp_status")) throw;
+            return false;
+        }
+    };
     bool asked = false;
     return session_->with_client(key, control, [&](SftpClient& client) {
         // asked for over a connection that broke: whoever finds nothing now has done it
@@ -573,11 +636,12 @@ bool SftpStore::remove(const std::string& key, const WorkControl& control) {
         session_->sync_folder(client, session_->path_of(folder_of(key)), control);
         // Folders exist only for the objects in them: those that are empty now go too.
         for (std::string above = folder_of(key); !above.empty(); above = folder_of(above)) {
+            const std::string path = session_->path_of(above);
             try {
-                client.remove_folder(session_->path_of(above), control);
+                client.remove_folder(path, control);
             } catch (const Error& error) {
                 if (!error.details.contains("sftp_status")) throw;
-                break;
+                if (!remove_swept(client, path)) break;
             }
         }
         return true;

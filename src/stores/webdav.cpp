@@ -76,6 +76,13 @@ HttpResponse WebdavStore::move(const std::string& from, const std::string& to, b
 
 std::optional<std::vector<Listed>> WebdavStore::find(const std::string& path, const char* depth,
                                                      const WorkControl& control) {
+    std::optional<Found> found = find_now(path, depth, control);
+    if (!found) return std::nullopt;
+    return std::move(found->lines);
+}
+
+std::optional<WebdavStore::Found> WebdavStore::find_now(const std::string& path, const char* depth,
+                                                        const WorkControl& control) {
     const HttpResponse response = send("PROPFIND", path, {{"Depth", Secret(depth)}}, control);
     if (response.status == 404) return std::nullopt;
     // a collection's address without its '/' may be sent there
@@ -105,7 +112,18 @@ std::optional<std::vector<Listed>> WebdavStore::find(const std::string& path, co
         }
         lines.push_back(std::move(line));
     }
-    return lines;
+    return Found{.lines = std::move(lines), .now = now};
+}
+
+// Removes what writers that died left in the collection.
+void WebdavStore::sweep(const std::string& folder, const WorkControl& control) {
+    const std::optional<Found> found = find_now(folder, "1", control);
+    if (!found) return;
+    for (const Listed& line : found->lines) {
+        if (line.folder || !line.object.key.starts_with(folder)) continue;
+        if (is_left_behind(line.object.key.substr(folder.size()), line.object.modified, found->now))
+            send("DELETE", line.object.key, {}, control);
+    }
 }
 
 void WebdavStore::list(const ListQuery& query, const ListedPage& page, const WorkControl& control) {
@@ -241,6 +259,13 @@ StoredObject WebdavStore::write(const std::string& key, const Content& content, 
             throw;
         }
     }
+    if (swept_.add(folder)) {
+        try {
+            sweep(folder, control);
+        } catch (const Error&) {
+            // the object is written, whatever else lies there
+        }
+    }
     std::optional<StoredObject> object = stat(key, control);
     if (object && object->size.count == content.size) return *object;
     // another writer was there since
@@ -254,7 +279,10 @@ bool WebdavStore::sweep_away(const std::string& folder, const WorkControl& contr
         const std::optional<std::vector<Listed>> lines = find(path, "1", control);
         return lines && lines->size() == 1;
     };
-    if (!is_empty(folder)) return false;
+    if (!is_empty(folder)) {
+        sweep(folder, control);
+        if (!is_empty(folder)) return false;
+    }
     const std::string_view above = folder_of(std::string_view(folder).substr(0, folder.size() - 1));
     const std::string aside = (above.empty() ? std::string() : std::string(above) + "/") + temporary_name() + "/";
     if (move(folder, aside, false, control).status != 201) return false;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "stores/http_calls.h"
+#include "stores/left_behind.h"
 #include "stores/store.h"
 
 namespace lifeboat {
@@ -41,6 +42,13 @@ class WebdavStore final : public Store {
     HttpResponse move(const std::string& from, const std::string& to, bool overwrite, const WorkControl& control);
     // The resource itself and what is in it; nullopt when it is missing.
     std::optional<std::vector<Listed>> find(const std::string& path, const char* depth, const WorkControl& control);
+    // The same, and what time it is there.
+    struct Found {
+        std::vector<Listed> lines;
+        std::optional<Timestamp> now;
+    };
+    std::optional<Found> find_now(const std::string& path, const char* depth, const WorkControl& control);
+    void sweep(const std::string& folder, const WorkControl& control);
     void make_collections(const std::string& key, const WorkControl& control);
     bool sweep_away(const std::string& folder, const WorkControl& control);
     Error refusal(const HttpResponse& response, const std::string& key) const;
@@ -50,6 +58,7 @@ class WebdavStore final : public Store {
     HttpUrl base_;
     std::string base_path_;  // decoded, ends with '/'
     HttpCalls calls_;
+    SweptFolders swept_;
 };
 
 }  // namespace lifeboat

@@ -61,6 +61,14 @@ StoreUnderTest sftp(
                     change(options);
                     return std::make_shared<SftpStore>("vault", options);
                 },
+            .make_on_disk =
+                [=] {
+                    SftpOptions options = good_options(transport);
+                    change(options);
+                    return StoreUnderTest::OnDisk{.folder = options.path, .open = [options] {
+                                                      return std::make_shared<SftpStore>("vault", options);
+                                                  }};
+                },
             .broken = [=] { return broken(transport); }};
 }
 

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <filesystem>
+#include <fstream>
 #include <random>
 #include <thread>
 
@@ -392,6 +393,54 @@ TEST_CASE("a writer that is killed leaves nothing that can be seen, and one that
         CHECK(text_of(store, "set/killed") == "whole");
         CHECK(keys_of(store) == std::vector<std::string>{"set/killed"});
     });
+}
+
+TEST_CASE("what a writer that died has left goes when it is a day old, and nothing else does") {
+    for (const StoreUnderTest& tested : all_stores()) {
+        if (!tested.make_on_disk) continue;
+        DYNAMIC_SECTION(tested.kind) {
+            const std::string missing = tested.missing();
+            if (!missing.empty()) {
+                WARN("SKIPPED: not installed: " << missing);
+                return;
+            }
+            const StoreUnderTest::OnDisk disk = tested.make_on_disk();
+            const auto leave = [&](const std::string& name, std::chrono::hours age) {
+                std::ofstream(disk.folder / name) << "half";
+                std::filesystem::last_write_time(disk.folder / name,
+                                                 std::filesystem::file_time_type::clock::now() - age);
+            };
+            const auto there = [&](const std::string& name) { return std::filesystem::exists(disk.folder / name); };
+            const std::string mark = "set/.lifeboat-writing-";
+            disk.open()->write("set/first", content_of("x"), {}, {});
+            disk.open()->write("gone/only", content_of("x"), {}, {});
+            disk.open()->write("stays/only", content_of("x"), {}, {});
+            leave(mark + "4711-0123456789abcdef", std::chrono::hours(25));
+            leave(mark + "4711-0123456789abcde0", std::chrono::hours(23));
+            for (const char* no_name_of_ours : {"old-.lifeboat-writing-4711-0123456789abcdef", "4711",
+                                                "4711-0123456789ABCDEF", "4711-0123456789abcdef0", "-0123456789abcdef"})
+                leave(mark + no_name_of_ours, std::chrono::hours(1000));
+            leave("set/an object", std::chrono::hours(1000));
+            leave("gone/.lifeboat-writing-1-0123456789abcdef", std::chrono::hours(25));
+            leave("stays/.lifeboat-writing-1-0123456789abcdef", std::chrono::hours(25));
+            leave("stays/.lifeboat-writing-of-another-kind", std::chrono::hours(25));
+
+            const std::shared_ptr<Store> store = disk.open();
+            store->write("set/second", content_of("y"), {}, {});
+            CHECK_FALSE(there(mark + "4711-0123456789abcdef"));
+            CHECK(there(mark + "4711-0123456789abcde0"));
+            for (const char* no_name_of_ours : {"old-.lifeboat-writing-4711-0123456789abcdef", "4711",
+                                                "4711-0123456789ABCDEF", "4711-0123456789abcdef0", "-0123456789abcdef"})
+                CHECK(there(mark + no_name_of_ours));
+            CHECK(keys_of(*store, {.prefix = "set/"}) ==
+                  std::vector<std::string>{"set/an object", "set/first", "set/second"});
+
+            CHECK(store->remove("gone/only", {}));
+            CHECK_FALSE(there("gone"));
+            CHECK(store->remove("stays/only", {}));
+            if (tested.kind != "local") CHECK(there("stays/.lifeboat-writing-of-another-kind"));
+        }
+    }
 }
 
 TEST_CASE("a large object streams through and can be opened at any offset") {

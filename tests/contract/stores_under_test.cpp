@@ -68,6 +68,13 @@ StoreUnderTest local() {
                     make_sparse_file(held->store.root() / key, size, end);
                     return std::shared_ptr<Store>(held, &held->store);
                 },
+            .make_on_disk =
+                [] {
+                    auto held = std::make_shared<LocalInScratch>();
+                    return StoreUnderTest::OnDisk{.folder = held->store.root(), .open = [held] {
+                                                      return std::make_shared<LocalStore>("vault", held->store.root());
+                                                  }};
+                },
             .broken =
                 [] {
                     return std::vector<StoreUnderTest::Broken>{
@@ -137,6 +144,15 @@ StoreUnderTest webdav(const std::string& kind) {
                 WebdavOptions options = apache_options(kind);
                 options.url = apache["DAV_URL"] + "/" + kind + "/" + folder + "/";
                 return std::make_shared<WebdavStore>("vault", options);
+            },
+        .make_on_disk =
+            [kind] {
+                const std::string folder = fresh_name();
+                WebdavOptions options = apache_options(kind);
+                options.url = server("apache_dav.sh")["DAV_URL"] + "/" + kind + "/" + folder + "/";
+                return StoreUnderTest::OnDisk{
+                    .folder = server("apache_dav.sh")["DAV_DATA"] + "/" + folder,
+                    .open = [options] { return std::make_shared<WebdavStore>("vault", options); }};
             },
         .broken =
             [kind] {

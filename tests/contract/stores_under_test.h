@@ -1,6 +1,7 @@
 // Every kind of store with the real server that it is tested on. A new kind is one more line in `all_stores`.
 #pragma once
 
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
@@ -19,6 +20,12 @@ struct StoreUnderTest {
     // A store with one object of `size` bytes that are zero but for the `end`; where that costs no space.
     std::function<std::shared_ptr<Store>(const std::string& key, std::uint64_t size, const std::string& end)>
         make_sparse = {};
+    // The same where its server keeps files: a new folder, and any number of stores over it.
+    struct OnDisk {
+        std::filesystem::path folder;
+        std::function<std::shared_ptr<Store>()> open;
+    };
+    std::function<OnDisk()> make_on_disk = {};
     // Stores that cannot work, on the same server, and the code of the error that each of them gives.
     struct Broken {
         std::string how;

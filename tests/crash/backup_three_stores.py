@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """A database, an SQLite file, a Redis server and a folder go encrypted to three stores, one of which dies half-way: the other two hold the
-backup whole, it can be listed, shown, restored to try it, asked and fetched from them, and a byte that flips anywhere is found and named.
+backup whole, it can be listed, shown, restored to try it, asked and fetched from them, the third one is completed when it is back, and a byte
+that flips anywhere is found and named.
 """
 
 import json
@@ -96,6 +97,23 @@ def main():
         check(queried.code == 0 and queried.json["outputs"]["level"] == "queried", "it was restored into throw-away servers and asked", str(queried))
         levels = {each["store"]: each["verified"]["level"] for each in site("backup", "list", "all", *living, "--json").json["backups"]}
         check(levels == {"nas": "queried", "dav": "queried"}, "which every machine sees in the notes", str(levels))
+
+        down = site("backup", "complete", "all", "--json")
+        check(down.code == 1 and "offsite" in down.out, "what is still down cannot be completed", str(down))
+        with Server("radosgw.sh", folder / "s3-again", ports=s3.ports):
+            nas = folder / "nas" / "all" / made["id"]
+            good = (nas / "shop" / "shop.dump").read_bytes()
+            (nas / "shop" / "shop.dump").write_bytes(bytes(reversed(good)))
+            (folder / "key").rename(folder / "key.away")
+            completed = site("backup", "complete", "all", "--json")
+            (folder / "key.away").rename(folder / "key")
+            (nas / "shop" / "shop.dump").write_bytes(good)
+            check(completed.code == 0 and completed.json["outputs"]["completed"] == [{"id": made["id"], "store": "offsite"}],
+                  "the store that died gets its copy when it is back, without the key", str(completed))
+            verified = site("backup", "verify", "all", "--level", "readable", "--store", "offsite", "--json")
+            check(verified.code == 0 and verified.json["outputs"]["level"] == "readable", "which is whole, though one source was damaged", str(verified))
+            again = site("backup", "complete", "all", "--json")
+            check(again.code == 0 and again.json["outputs"]["completed"] == [], "then nothing is missing", str(again))
 
         vault = folder / "nas" / "all" / made["id"]
         flipped_bytes_are_named(site, vault)

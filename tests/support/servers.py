@@ -30,14 +30,16 @@ def free_ports(count):
 
 
 class Server:
-    """`values` are the NAME=value lines that the script prints. The test is skipped where its packages are missing."""
+    """`values` are the NAME=value lines that the script prints. `ports`: the first of its ports, to be where another one was. The test is
+    skipped where its packages are missing."""
 
-    def __init__(self, script, folder, **variables):
+    def __init__(self, script, folder, ports=None, **variables):
         path = SOURCE / "tests" / "servers" / script
         missing = subprocess.run([path, "--missing"], capture_output=True, text=True).stdout.strip()
         if missing:
             skip(f"{script} needs {missing}")
-        self.process = subprocess.Popen([path, str(folder), str(free_ports(20))], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        self.ports = ports or free_ports(20)
+        self.process = subprocess.Popen([path, str(folder), str(self.ports)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
                                         env={**os.environ, **variables}, start_new_session=True)
         self.values = {}
         for line in self.process.stdout:

@@ -206,6 +206,59 @@ TEST_CASE("backup.create goes on without a store that fails, and fails when none
     CHECK(error_of([&] { harbour.save(); }).code == ErrorCode::unreachable);
 }
 
+TEST_CASE("backup.complete copies to the stores that miss a backup, and its undo takes away those copies only") {
+    Harbour harbour;
+    harbour.sets["shop"].retain = {{"last", 2}};
+    harbour.open();
+    const Outputs older = harbour.act("backup.create", {{"stores", {"nas"}}});
+    fs::create_directory(harbour.folder / "offsite");
+    harbour.clock.pass(std::chrono::hours(1));
+    const Outputs newer = harbour.act("backup.create", {{"stores", {"nas"}}});
+    const Action& complete = harbour.action("backup.complete");
+    Context here = harbour.context(Json::object());
+    const Intent intent = complete.prepare(here);
+    CHECK(complete.undo(intent, {}, here).empty());
+    const Outputs done = complete.run(intent, here);
+    CHECK(done == Json{{"completed", {{{"store", "offsite"}, {"id", newer.at("id")}}}},
+                       {"failed", Json::array()},
+                       {"copied", newer.at("size")}});
+    CHECK(bytes_of(harbour.file(newer, "manifest.json", "offsite")) == bytes_of(harbour.file(newer, "manifest.json")));
+    CHECK_FALSE(fs::exists(harbour.file(older, "", "offsite")));
+    CHECK(harbour.act("backup.complete").at("completed").empty());              // nothing is missing any more
+    CHECK(complete.run(intent, here).at("completed") == done.at("completed"));  // the same deed again
+    CHECK(complete.undo(intent, {}, here) ==
+          "removed copies of backups of set 'shop': '" + newer.at("id").get<std::string>() + "' from 'offsite'");
+    CHECK(complete.undo(intent, {}, here).empty());
+    CHECK_FALSE(fs::exists(harbour.file(newer, "", "offsite")));
+    CHECK(fs::exists(harbour.file(newer, "manifest.json")));
+
+    CHECK(
+        harbour.act("backup.complete", {{"all", true}, {"to", {"offsite"}}, {"from", {"nas"}}}).at("completed") ==
+        Json::array({{{"store", "offsite"}, {"id", older.at("id")}}, {{"store", "offsite"}, {"id", newer.at("id")}}}));
+    CHECK(error_of([&] {
+              harbour.act("backup.complete", {{"id", "2026-01-01T00-00-00Z"}});
+          }).code == ErrorCode::no_candidate);
+    CHECK(error_of([&] {
+              harbour.act("backup.complete", {{"to", {"of"}}});
+          }).message == "backup set 'shop' has no store 'of'");
+}
+
+TEST_CASE("backup.complete fails when the store that misses a backup is still down, and names it beside others") {
+    Harbour harbour;
+    harbour.add_resource("vault", "local", {{"path", (harbour.folder / "vault").string()}});
+    harbour.sets["shop"].to = {"nas", "offsite", "vault"};
+    harbour.open();
+    fs::create_directory(harbour.folder / "vault");
+    const Outputs made = harbour.act("backup.create", {{"stores", {"nas", "vault"}}});
+    CHECK(error_of([&] { harbour.act("backup.complete"); }).code == ErrorCode::unreachable);
+    fs::remove_all(harbour.file(made, "", "vault"));
+    const Outputs done = harbour.act("backup.complete");
+    CHECK(done.at("completed") == Json::array({{{"store", "vault"}, {"id", made.at("id")}}}));
+    REQUIRE(done.at("failed").size() == 1);
+    CHECK(done.at("failed").at(0).at("store") == "offsite");
+    CHECK(done.at("failed").at(0).at("id").is_null());
+}
+
 TEST_CASE("a set that is to be encrypted is never written in the open, also when its key is missing") {
     Harbour harbour;
     harbour.sets["shop"].encrypt = {{"key", {{"secret", "backup_key"}}}};
@@ -484,7 +537,12 @@ TEST_CASE("backup.verify looks at every copy, notes the level beside it and name
     Harbour harbour;
     const Outputs made = harbour.save();
     const Outputs good = harbour.act("backup.verify", {{"level", "readable"}});
-    CHECK(good == Json{{"id", made.at("id")}, {"level", "readable"}, {"problems", Json::array()}});
+    CHECK(good ==
+          Json{{"id", made.at("id")},
+               {"level", "readable"},
+               {"signatures",
+                {{{"store", "nas"}, {"signature", "unsigned"}}, {{"store", "offsite"}, {"signature", "unsigned"}}}},
+               {"problems", Json::array()}});
     Context here = harbour.context(Json::object());
     for (const Candidate& candidate : harbour.action("backup.select").survey(here).candidates)
         CHECK(candidate.verified == "readable");

@@ -1,5 +1,6 @@
 #include <deque>
 
+#include "backup/completion.h"
 #include "backup/creation.h"
 #include "backup/fetch.h"
 #include "backup/layers.h"
@@ -289,4 +290,33 @@ TEST_CASE("an index reads back as it was written, and nothing else is one") {
     CHECK(code(text.substr(0, text.rfind("{"))) == ErrorCode::corrupt);
     CHECK(code("{\"lifeboat\":\"layer-index/v2\",\"entries\":0}\n") == ErrorCode::unsupported);
     CHECK(code("{\"lifeboat\":\"layer-index/v1\",\"entries\":1}\n{\"path\":\"%4\"}\n") == ErrorCode::corrupt);
+}
+
+TEST_CASE("a store that missed several nights is completed with what its newest backup builds on first") {
+    Diary diary;
+    diary.create();
+    diary.write("config/a.conf", "another");
+    diary.create();
+    diary.write("config/a.conf", "yet another");
+    diary.create();
+    for (const CreatedBackup& each : diary.made)
+        remove_backup(*diary.offsite, "diary", each.manifest.id);
+    const CompletionPlan plan =
+        plan_completion(read_catalogue("diary", diary.stores), {.now = diary.clock.now(), .to = {"nas", "offsite"}});
+    std::vector<std::string> order;
+    for (const MissingCopies& missing : plan.backups) {
+        order.push_back(missing.id);
+        const CompletedBackup done = complete_backup({.set = "diary",
+                                                      .id = missing.id,
+                                                      .manifest_sha256 = missing.manifest_sha256,
+                                                      .claim = "complete/" + missing.id,
+                                                      .at = diary.clock.now(),
+                                                      .from = {diary.nas},
+                                                      .to = {diary.offsite}},
+                                                     diary.work());
+        CHECK(done.stores == std::vector<std::string>{"offsite"});
+    }
+    CHECK(order ==
+          std::vector<std::string>{diary.made[0].manifest.id, diary.made[1].manifest.id, diary.made[2].manifest.id});
+    CHECK(diary.verify(2, *diary.offsite).level == Level::readable);
 }

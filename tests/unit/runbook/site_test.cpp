@@ -68,6 +68,20 @@ TEST_CASE("backup sets, bindings, notify and state are read") {
     CHECK_FALSE(site.drill);
 }
 
+TEST_CASE("a backup set may say who signs its manifests and whose signatures count") {
+    const std::string key = "MCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
+    const Site site = good(
+        "resources:\n  shop: {type: postgres, host: db1, database: shop}\n  nas: {type: local, path: /nas}\n"
+        "backups:\n  shop: {of: [shop], to: [nas], sign: {key: \"${{ secrets.key }}\"}, trust: [" +
+        key +
+        "]}\n  other: {of: [shop], to: [nas], trust: [11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=]}\n"
+        "secrets: {key: {env: KEY}}\n");
+    CHECK(site.backups.at("shop").sign == Json({{"key", {{"secret", "key"}}}}));
+    CHECK(site.backups.at("shop").trust == std::vector<std::string>{key});
+    CHECK(site.backups.at("other").sign.is_null());
+    CHECK(site.backups.at("other").trust.size() == 1);
+}
+
 TEST_CASE("a backup set may be what another tool makes, read by the names of its objects") {
     const Site site = good(
         "resources:\n  nas: {type: local, path: /nas}\nbackups:\n"

@@ -1,6 +1,7 @@
 #include "stores/s3.h"
 
 #include <catch2/catch.hpp>
+#include <cstring>
 
 #include "stores/gcs.h"
 #include "stores/http.h"
@@ -187,6 +188,33 @@ TEST_CASE("parts that cannot be completed are given back, and nothing is visible
     REQUIRE(found);
     CHECK(written.validator == found->validator);
     CHECK(server.content("large") == text);
+}
+
+TEST_CASE("what is written is read once, in parts and whole") {
+    ObjectServer server("vault");
+    S3Options options = options_for(server);
+    options.part_size = Bytes{5u << 20};
+    for (const std::size_t size : {0U, 1U, 3U << 20, 21U << 20}) {
+        S3Store store("vault", options);
+        const std::string text = pattern(size, "large");
+        std::uint64_t given = 0;
+        std::size_t opened = 0;
+        const Content counted{.size = size, .open = [&](std::uint64_t offset) -> ByteSource {
+                                  ++opened;
+                                  return [&, offset](std::span<std::byte> into) mutable {
+                                      const std::size_t count =
+                                          std::min<std::size_t>(into.size(), size - static_cast<std::size_t>(offset));
+                                      std::memcpy(into.data(), text.data() + offset, count);
+                                      offset += count;
+                                      given += count;
+                                      return count;
+                                  };
+                              }};
+        store.write("large", counted, {}, {});
+        CHECK(server.content("large") == text);
+        CHECK(given == size);
+        CHECK(opened == (size > (16U << 20) ? 5 : 1));
+    }
 }
 
 TEST_CASE("an object in cold storage says so, and is asked for once") {
