@@ -98,7 +98,7 @@ namespace {
 void write_claim(Store& store, const CreateRequest& request, const WorkControl& control) {
     try {
         store.write(claim_key(request.set, request.id), content_of(claim_text(request.claim, request.started_at)),
-                    WriteOptions{.exclusive = true}, control);
+                    WriteOptions{.exclusive = true, .at_hand = true}, control);
     } catch (const Error& error) {
         if (error.code != ErrorCode::already_exists) throw;
         if (claimed_by(store, request.set, request.id, control) == request.claim) return;
@@ -122,8 +122,9 @@ void write_to(Store& store, const CreateRequest& request, const Manifest& manife
         }
     }
     store.write(object_key(request.set, request.id, sums_name), content_of(checksum_file(manifest, manifest_sha256)),
-                WriteOptions{.exclusive = true}, control);
-    store.write(manifest_key(request.set, request.id), content_of(text), WriteOptions{.exclusive = true}, control);
+                WriteOptions{.exclusive = true, .at_hand = true}, control);
+    store.write(manifest_key(request.set, request.id), content_of(text),
+                WriteOptions{.exclusive = true, .at_hand = true}, control);
 }
 
 // The dumped file becomes the stored one: encrypted once, whatever the number of stores.
