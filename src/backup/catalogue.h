@@ -13,11 +13,20 @@
 #include "backup/manifest.h"
 #include "backup/notes.h"
 #include "base/error.h"
+#include "stores/cold_storage.h"
 #include "stores/store.h"
 
 namespace lifeboat {
 
 using Stores = std::vector<std::shared_ptr<Store>>;
+
+// What of a copy lies in cold storage and cannot be read now. A listing names the objects; one of them that cannot be
+// read speaks for the others, since all are asked for at once.
+struct ColdShare {
+    Thaw state = Thaw::ready;
+    std::size_t objects = 0;
+    Duration takes = Duration::zero();  // from asking to reading
+};
 
 struct CatalogueEntry {
     std::string id;
@@ -28,6 +37,7 @@ struct CatalogueEntry {
     std::string refused;  // why there is no manifest here; empty otherwise
     Verified verified;
     std::optional<Pin> pin;
+    ColdShare cold;  // where there is no manifest: of the manifest itself
 };
 
 struct StoreTrouble {

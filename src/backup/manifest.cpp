@@ -201,6 +201,14 @@ std::string stored_key(const Manifest& manifest, const ManifestObject& object) {
     return object.stored_as.empty() ? object_key(manifest.set, manifest.id, object.key) : object.stored_as;
 }
 
+std::vector<std::string> stored_keys(const Manifest& manifest) {
+    std::vector<std::string> keys;
+    for (const ManifestComponent& component : manifest.components)
+        for (const ManifestObject& object : component.objects)
+            keys.push_back(stored_key(manifest, object));
+    return keys;
+}
+
 Json to_json(const Manifest& manifest) {
     Json components = Json::array();
     for (const ManifestComponent& component : manifest.components)

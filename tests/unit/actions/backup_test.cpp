@@ -484,7 +484,8 @@ TEST_CASE("backup.verify looks at every copy, notes the level beside it and name
     Harbour harbour;
     const Outputs made = harbour.save();
     const Outputs good = harbour.act("backup.verify", {{"level", "readable"}});
-    CHECK(good == Json{{"id", made.at("id")}, {"level", "readable"}, {"problems", Json::array()}});
+    CHECK(good ==
+          Json{{"id", made.at("id")}, {"level", "readable"}, {"problems", Json::array()}, {"archived", Json::array()}});
     Context here = harbour.context(Json::object());
     for (const Candidate& candidate : harbour.action("backup.select").survey(here).candidates)
         CHECK(candidate.verified == "readable");
