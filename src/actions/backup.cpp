@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "actions/backup_catalogue.h"
 #include "actions/backup_family.h"
 #include "base/error.h"
@@ -90,8 +92,13 @@ bool unknown_argument(const Context& context, const char* name) {
     return found != context.arguments.end() && found->is_null();
 }
 
+bool waits_for_archived(const Context& context) {
+    return text_argument(context, "archived") != "refuse";
+}
+
 SelectionLimits limits_of(const Context& context) {
-    SelectionLimits limits{.now = context.clock->now(), .id = text_argument(context, "id")};
+    SelectionLimits limits{
+        .now = context.clock->now(), .id = text_argument(context, "id"), .archived = waits_for_archived(context)};
     if (const std::string before = text_argument(context, "before"); !before.empty()) {
         limits.before = parse_timestamp(before);
         if (!limits.before)
@@ -163,12 +170,55 @@ Finding age_finding(const BackupSet& set, const CatalogueEntry& newest, const Co
     return finding;
 }
 
+// What is chosen although it takes hours, and what is passed over because it would.
+void find_cold_storage(const Selection& selection, std::vector<Finding>& findings) {
+    const CatalogueEntry& chosen = selection.eligible.front();
+    const auto is_copy = [&](const CatalogueEntry& entry) { return entry.id == chosen.id; };
+    if (chosen.cold.state == Thaw::ready) {
+        for (const CatalogueEntry& entry : selection.eligible)
+            if (is_copy(entry) && entry.cold.state != Thaw::ready && entry.store_rank < chosen.store_rank)
+                findings.push_back(
+                    Finding{.subject = "backup '" + entry.id + "' in '" + entry.store + "'",
+                            .message = "it lies in cold storage: its copy in '" + chosen.store + "' is taken first"});
+        return;
+    }
+    std::string message = chosen.cold.state == Thaw::thawing ? "it is being thawed: " : "it lies in cold storage: ";
+    message += "fetching it takes about " + to_human(chosen.cold.takes) + "; ";
+    const auto at_hand = std::find_if(selection.eligible.begin(), selection.eligible.end(),
+                                      [](const CatalogueEntry& entry) { return entry.cold.state == Thaw::ready; });
+    if (at_hand == selection.eligible.end()) {
+        message += "no other one is at hand";
+    } else {
+        message += "the next one at hand is '" + at_hand->id + "' in '" + at_hand->store + "'";
+        if (chosen.manifest->time_known && at_hand->manifest->time_known)
+            message +=
+                ", " + to_human(elapsed(at_hand->manifest->consistent_at, chosen.manifest->consistent_at)) + " older";
+    }
+    findings.push_back(
+        Finding{.kind = FindingKind::warning,
+                .subject = "backup '" + chosen.id + "' in '" + chosen.store + "'",
+                .message = std::move(message),
+                .hint = at_hand == selection.eligible.end() ? "" : "'archived: refuse' takes that one instead."});
+}
+
+// Nobody knows what backup that is: it may be newer than the one that is chosen.
+void find_archived_manifests(const Selection& selection, std::vector<Finding>& findings) {
+    for (const RefusedEntry& refused : selection.refused)
+        if (!refused.entry.manifest && refused.entry.cold.state != Thaw::ready)
+            findings.push_back(
+                Finding{.kind = FindingKind::warning,
+                        .subject = "backup '" + refused.entry.id + "' in '" + refused.entry.store + "'",
+                        .message = refused.why,
+                        .hint = "Without its manifest it is no candidate: have that object thawed, and keep manifests "
+                                "out of the rules that archive."});
+}
+
 }  // namespace
 
 Survey survey_choice(const ActionWorld& world, const Context& context, Selection& selection) {
     Survey survey;
     const BackupSet& set = backup_set(world, context);
-    for (const char* name : {"before", "max_age", "id"}) {
+    for (const char* name : {"before", "max_age", "archived", "id"}) {
         if (!unknown_argument(context, name)) continue;
         survey.findings.push_back(Finding{.kind = FindingKind::unknown,
                                           .subject = "backups of '" + set.name + "'",
@@ -187,6 +237,7 @@ Survey survey_choice(const ActionWorld& world, const Context& context, Selection
                                           .subject = "store '" + trouble.store + "'",
                                           .message = trouble.error.full_message(),
                                           .hint = "What it holds is not among the candidates."});
+    find_archived_manifests(selection, survey.findings);
     if (selection.eligible.empty()) {
         const Error error = no_candidate(set, selection, catalogue);
         survey.findings.push_back(Finding{.kind = FindingKind::blocker,
@@ -197,6 +248,7 @@ Survey survey_choice(const ActionWorld& world, const Context& context, Selection
     }
     const CatalogueEntry& newest = selection.eligible.front();
     survey.findings.push_back(age_finding(set, newest, context));
+    find_cold_storage(selection, survey.findings);
     if (newest.verified.damaged)
         survey.findings.push_back(Finding{.kind = FindingKind::warning,
                                           .subject = "backup '" + newest.id + "' in '" + newest.store + "'",
@@ -215,6 +267,11 @@ std::vector<ParameterSpec> choice_parameters() {
         {.name = "max_age",
          .type = ValueType::duration,
          .doc = "Oldest acceptable data, counted back from 'before', else from now."},
+        {.name = "archived",
+         .doc = "What becomes of backups in cold storage: 'wait' takes them like others, which costs hours; 'refuse' "
+                "takes the newest one at hand.",
+         .default_value = "wait",
+         .choices = {"wait", "refuse"}},
     };
 }
 

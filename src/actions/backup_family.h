@@ -52,8 +52,10 @@ std::string text_argument(const Context& context, const char* name);
 std::vector<std::string> stores_argument(const Context& context, const char* name = "stores");
 // Given, but its value comes from a step that has not run.
 bool unknown_argument(const Context& context, const char* name);
-// `before`, `max_age` and `id` of the arguments. Throws Error{invalid_file}.
+// `before`, `max_age`, `archived` and `id` of the arguments. Throws Error{invalid_file}.
 SelectionLimits limits_of(const Context& context);
+// Whether `archived` lets what lies in cold storage be waited for.
+bool waits_for_archived(const Context& context);
 
 Candidate to_candidate(const CatalogueEntry& entry, const std::string& refused = {});
 // [{id, store, why}], unreadable stores at the end.

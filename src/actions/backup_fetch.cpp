@@ -24,7 +24,8 @@ ActionSpec declare() {
         "the next one "
         "taken. A store that is out of reach for now fails the attempt instead, so that a retry comes before older "
         "data. Another "
-        "attempt keeps what is already verified. Undo removes what was fetched.";
+        "attempt keeps what is already verified. Of a backup that lies in cold storage every object is asked for and "
+        "waited for, unless another copy is at hand; a killed wait goes on. Undo removes what was fetched.";
     spec.parameters = choice_parameters();
     spec.parameters.push_back({.name = "id", .doc = "This backup and no other."});
     spec.parameters.push_back({.name = "verify",
@@ -90,6 +91,8 @@ class FetchBackup final : public Action {
         Survey survey = survey_choice(world_, context, selection);
         if (selection.eligible.empty()) return survey;
         const Manifest& manifest = *selection.eligible.front().manifest;
+        if (const ColdShare& cold = selection.eligible.front().cold; cold.state != Thaw::ready)
+            survey.waits = cold.takes;
         survey.findings.push_back(space_finding(manifest, context));
         if (level_of(context) >= Level::readable) look_for_readers(manifest, survey);
         return survey;
@@ -106,7 +109,8 @@ class FetchBackup final : public Action {
                              .foreign = foreign_layout(set),
                              .keys = keys_of(world_, set),
                              .folder = intent.at("folder").get<std::string>(),
-                             .level = level_of(context)};
+                             .level = level_of(context),
+                             .archived = waits_for_archived(context)};
         Json passed_over = Json::array();
         request.candidates = candidates(set, request.stores, context, passed_over);
         request.refused = [&context](const std::vector<FetchRefusal>& so_far) {

@@ -68,6 +68,15 @@ class Declared {
     const ResolvedResource& resource_;
 };
 
+ThawTerms thaw_terms(const Declared& declared) {
+    const std::string speed = declared.text("thaw_speed");
+    return {.speed = speed == "bulk"        ? ThawSpeed::bulk
+                     : speed == "expedited" ? ThawSpeed::expedited
+                                            : ThawSpeed::standard,
+            .days = std::max(1, declared.number("thaw_days", 7)),
+            .takes = parse_duration(declared.text("thaw_takes"))};
+}
+
 S3Options s3_options(const Declared& declared) {
     return {.endpoint = declared.text("endpoint"),
             .region = declared.text("region", "us-east-1"),
@@ -80,6 +89,7 @@ S3Options s3_options(const Declared& declared) {
             .encryption = declared.text("encryption"),
             .kms_key = declared.text("kms_key"),
             .storage_class = declared.text("storage_class"),
+            .thaw = thaw_terms(declared),
             .conditional_writes = declared.flag("conditional_writes", true),
             .link = declared.link()};
 }
@@ -104,6 +114,7 @@ AzureOptions azure_options(const Declared& declared) {
             .key = declared.secret("key"),
             .sas = declared.secret("sas"),
             .access_tier = declared.text("access_tier"),
+            .thaw = thaw_terms(declared),
             .link = declared.link()};
 }
 

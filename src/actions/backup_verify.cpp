@@ -23,7 +23,9 @@ ActionSpec declare() {
         "the format's own reader went through it to the end; 'restored': it was restored into something throw-away (a "
         "PostgreSQL cluster of its version, a Redis server, a folder), and the rows, keys and entries there are those "
         "of the manifest; 'queried': the set's checks hold there. The result is noted beside each copy, where the "
-        "catalogue of every machine shows it. Fails when something is wrong, unless 'required' is false. It proves "
+        "catalogue of every machine shows it. Fails when something is wrong, unless 'required' is false. A copy in "
+        "cold "
+        "storage is looked at as far as that goes without reading it, and is not called damaged. It proves "
         "nothing about a database that a run restores.";
     spec.parameters = {
         {.name = "backup", .type = ValueType::resource, .doc = "The backup set.", .required = true, .kind = "backup"},
@@ -48,12 +50,15 @@ ActionSpec declare() {
          .type = ValueType::list,
          .doc = "What is known of each copy's signature: store, signature."},
         {.name = "problems", .type = ValueType::list, .doc = "What is wrong: store, object, why."},
+        {.name = "archived",
+         .type = ValueType::list,
+         .doc = "Copies that could not be read since they lie in cold storage: store, why."},
     };
     spec.effect = Effect::read;
     spec.repeatable = true;
     spec.errors = {{ErrorCode::no_candidate, true}, {ErrorCode::unsupported, true},     {ErrorCode::check_failed, true},
                    {ErrorCode::unreachable, true},  {ErrorCode::program_missing, true}, {ErrorCode::refused, true},
-                   {ErrorCode::disk_full, true}};
+                   {ErrorCode::disk_full, true},    {ErrorCode::archived, true}};
     spec.example = "- id: verify\n  uses: backup.verify\n  with: {backup: backup, level: readable}\n";
     return spec;
 }
@@ -82,11 +87,16 @@ class Verify final : public Action {
         Level reached = *wanted;
         Json problems = Json::array();
         Json signatures = Json::array();
+        Json archived = Json::array();
         for (const CatalogueEntry& entry : catalogue.entries) {
             if (entry.id != id) continue;
             if (!entry.manifest) {
                 reached = Level::listed;
-                problems.push_back({{"store", entry.store}, {"object", "manifest.json"}, {"why", entry.refused}});
+                if (entry.cold.state != Thaw::ready) {
+                    archived.push_back({{"store", entry.store}, {"why", entry.refused}});
+                } else {
+                    problems.push_back({{"store", entry.store}, {"object", "manifest.json"}, {"why", entry.refused}});
+                }
                 continue;
             }
             if (set.foreign.empty())
@@ -95,7 +105,8 @@ class Verify final : public Action {
             // what is fetched to be restored is read through on arrival
             const Level looked = *wanted > Level::readable ? Level::checksummed : *wanted;
             Verification found = verify_backup(store, set.name, entry, keys, looked, work);
-            if (looked < *wanted && found.problems.empty()) {
+            if (!found.archived.empty()) archived.push_back({{"store", entry.store}, {"why", found.archived}});
+            if (looked < *wanted && found.problems.empty() && found.archived.empty()) {
                 // copies whose every byte is the same are restored once
                 auto known = restored.find(entry.manifest_sha256);
                 if (known == restored.end())
@@ -118,8 +129,21 @@ class Verify final : public Action {
             reached = Level::listed;
             problems.push_back({{"store", trouble.store}, {"object", nullptr}, {"why", trouble.error.full_message()}});
         }
-        Json outputs{{"id", id}, {"level", to_text(reached)}, {"signatures", signatures}, {"problems", problems}};
-        if (!problems.empty() && context.arguments.value("required", Json(true)) != Json(false)) {
+        Json outputs{{"id", id},
+                     {"level", to_text(reached)},
+                     {"signatures", signatures},
+                     {"problems", problems},
+                     {"archived", archived}};
+        const bool required = context.arguments.value("required", Json(true)) != Json(false);
+        if (required && problems.empty() && !archived.empty()) {
+            Error error{ErrorCode::archived,
+                        "backup '" + id + "' of set '" + set.name + "' is verified as '" +
+                            std::string(to_text(reached)) + "' only: " + archived.front().at("why").get<std::string>(),
+                        "Fetch it, which has it thawed, and verify it then."};
+            error.details = std::move(outputs);
+            throw error;
+        }
+        if (!problems.empty() && required) {
             Error error{ErrorCode::check_failed,
                         "backup '" + id + "' of set '" + set.name + "' has " + counted(problems.size(), "problem") +
                             ": " + problems.front().at("why").get<std::string>(),

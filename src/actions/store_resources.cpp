@@ -53,6 +53,12 @@ void add_http(Fields& fields) {
                       .default_value = "1m"});
 }
 
+void add_thaw(Fields& fields, std::vector<std::string> speeds, const char* takes) {
+    fields.push_back(
+        choice("thaw_speed", "How fast objects in cold storage are asked for.", std::move(speeds), "standard"));
+    fields.push_back({.name = "thaw_takes", .type = ValueType::duration, .doc = takes});
+}
+
 ParameterSpec prefix() {
     return text("prefix", "In front of every key, such as 'backups/'.");
 }
@@ -90,11 +96,20 @@ ResourceSpec s3() {
                   secret("session_token", "Token of temporary credentials."),
                   text("encryption", "Server-side encryption of what is written: 'AES256' or 'aws:kms'."),
                   text("kms_key", "Key for 'aws:kms'."),
-                  text("storage_class", "Storage class of what is written; without it the bucket's default."),
+                  text("storage_class",
+                       "Storage class of what is written; without it the bucket's default. Manifests, checksums and "
+                       "notes never go into 'GLACIER' or 'DEEP_ARCHIVE'."),
                   {.name = "conditional_writes",
                    .type = ValueType::boolean,
                    .doc = "Whether the service refuses to replace an object when asked so (If-None-Match).",
                    .default_value = true}};
+    add_thaw(fields, {"bulk", "standard", "expedited"},
+             "How long that takes, for predictions; without it what Amazon states: 12h, 5h and 5m in 'GLACIER', 48h "
+             "and 12h in 'DEEP_ARCHIVE', which knows no 'expedited'.");
+    fields.push_back({.name = "thaw_days",
+                      .type = ValueType::integer,
+                      .doc = "For how many days what was thawed can be read.",
+                      .default_value = 7});
     add_http(fields);
     add_common(fields, "object", "offsite");
     return store("s3", "A bucket of Amazon S3 or of a service that speaks its protocol", std::move(fields),
@@ -124,7 +139,12 @@ ResourceSpec azure() {
         text("endpoint", "Address of the service; without it that of the account at Azure."),
         secret("key", "The account's key, in base64."),
         secret("sas", "A shared access signature instead of the key: 'sv=…&sig=…'."),
-        text("access_tier", "Access tier of what is written: 'Hot', 'Cool' …; without it the container's default.")};
+        text("access_tier",
+             "Access tier of what is written: 'Hot', 'Cool' …; without it the container's default. Manifests, "
+             "checksums and notes never go into 'Archive'.")};
+    add_thaw(fields, {"standard", "expedited"},
+             "How long that takes, for predictions; without it what Microsoft states: 15h and 1h. What was thawed "
+             "stays in the tier 'Hot'.");
     add_http(fields);
     add_common(fields, "object", "offsite");
     return store("azure", "A container of Azure Blob Storage", std::move(fields),

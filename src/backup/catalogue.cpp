@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 #include <iterator>
+#include <map>
 #include <tuple>
 
 #include "backup/layout.h"
@@ -43,12 +44,88 @@ void add_notes(CatalogueEntry& entry, Store& store, const std::string& set, cons
     entry.pin = pin_of(notes);
 }
 
+using ColdClasses = std::map<std::string, std::string>;  // by key
+
+ColdClasses cold_below(Store& store, const std::string& prefix, const WorkControl& control) {
+    ColdClasses cold;
+    if (store.cold_storage() == nullptr) return cold;
+    store.list(
+        ListQuery{.prefix = prefix},
+        [&](std::span<const Listed> page) {
+            for (const Listed& line : page)
+                if (!line.object.cold_class.empty()) cold[line.object.key] = line.object.cold_class;
+            return true;
+        },
+        control);
+    return cold;
+}
+
+Thaw state_of(ColdStorage& storage, const std::string& key, const WorkControl& control) {
+    try {
+        return storage.thaw_state(key, control).state;
+    } catch (const Error& error) {
+        // it went while we were looking: whoever fetches it will say so
+        if (error.code != ErrorCode::not_found) throw;
+        return Thaw::ready;
+    }
+}
+
+ColdShare share_of(Store& store, const std::vector<std::string>& keys, const ColdClasses& cold,
+                   const WorkControl& control) {
+    ColdShare share;
+    ColdStorage* storage = store.cold_storage();
+    if (storage == nullptr || cold.empty()) return share;
+    for (const std::string& key : keys) {
+        const auto found = cold.find(key);
+        if (found == cold.end()) continue;
+        if (share.state == Thaw::ready) share.state = state_of(*storage, key, control);
+        if (share.state == Thaw::ready) continue;
+        ++share.objects;
+        share.takes = std::max(share.takes, storage->thaw_takes(found->second));
+    }
+    return share;
+}
+
+void add_cold_share(CatalogueEntry& entry, Store& store, const std::string& set, const ColdClasses& cold,
+                    const WorkControl& control) {
+    const std::vector<std::string> keys =
+        entry.manifest ? stored_keys(*entry.manifest) : std::vector{manifest_key(set, entry.id)};
+    entry.cold = share_of(store, keys, cold, control);
+}
+
+std::optional<CatalogueEntry> entry_without_cold_share(Store& store, std::size_t rank, const std::string& set,
+                                                       const std::string& id, const WorkControl& control,
+                                                       const TrustedKeys& trusted) {
+    CatalogueEntry entry{.id = id, .store = store.name(), .store_rank = rank};
+    std::string text;
+    try {
+        text = read_all(store, manifest_key(set, id), manifest_limit, control);
+        entry.manifest_sha256 = sha256_hex(text);
+        Manifest manifest = parse_manifest(text, "backup '" + id + "'");
+        if (manifest.id != id || manifest.set != set)
+            throw Error{ErrorCode::corrupt, "manifest of backup '" + id + "': it belongs to backup '" + manifest.id +
+                                                "' of set '" + manifest.set + "'"};
+        entry.signature = judge_signature(read_signature(store, set, id, control), text, trusted);
+        entry.manifest = std::move(manifest);
+    } catch (const Error& error) {
+        if (error.code == ErrorCode::not_found) return std::nullopt;
+        if (ends_the_call(error) || error.code == ErrorCode::unreachable) throw;
+        entry.refused = error.message;
+    }
+    add_notes(entry, store, set, control);
+    return entry;
+}
+
 std::vector<CatalogueEntry> own_entries(Store& store, std::size_t rank, const std::string& set,
                                         const WorkControl& control, const TrustedKeys& trusted) {
+    const ColdClasses cold = cold_below(store, set + "/", control);
     std::vector<CatalogueEntry> entries;
     for (const std::string& id : folders_in(store, set, control)) {
         if (!time_of_backup_id(id)) continue;
-        if (auto entry = read_entry(store, rank, set, id, control, trusted)) entries.push_back(std::move(*entry));
+        auto entry = entry_without_cold_share(store, rank, set, id, control, trusted);
+        if (!entry) continue;
+        add_cold_share(*entry, store, set, cold, control);
+        entries.push_back(std::move(*entry));
     }
     return entries;
 }
@@ -63,6 +140,7 @@ std::vector<CatalogueEntry> foreign_entries(Store& store, std::size_t rank, cons
         if (backup.manifest) {
             entry.manifest_sha256 = sha256_hex(backup.listing);
             entry.manifest = std::move(backup.manifest);
+            add_cold_share(entry, store, set, backup.cold, control);
             if (std::find(noted.begin(), noted.end(), entry.id) != noted.end()) add_notes(entry, store, set, control);
         }
         entries.push_back(std::move(entry));
@@ -103,23 +181,8 @@ bool comes_first(const CatalogueEntry& a, const CatalogueEntry& b) {
 
 std::optional<CatalogueEntry> read_entry(Store& store, std::size_t rank, const std::string& set, const std::string& id,
                                          const WorkControl& control, const TrustedKeys& trusted) {
-    CatalogueEntry entry{.id = id, .store = store.name(), .store_rank = rank};
-    std::string text;
-    try {
-        text = read_all(store, manifest_key(set, id), manifest_limit, control);
-        entry.manifest_sha256 = sha256_hex(text);
-        Manifest manifest = parse_manifest(text, "backup '" + id + "'");
-        if (manifest.id != id || manifest.set != set)
-            throw Error{ErrorCode::corrupt, "manifest of backup '" + id + "': it belongs to backup '" + manifest.id +
-                                                "' of set '" + manifest.set + "'"};
-        entry.signature = judge_signature(read_signature(store, set, id, control), text, trusted);
-        entry.manifest = std::move(manifest);
-    } catch (const Error& error) {
-        if (error.code == ErrorCode::not_found) return std::nullopt;
-        if (ends_the_call(error) || error.code == ErrorCode::unreachable) throw;
-        entry.refused = error.message;
-    }
-    add_notes(entry, store, set, control);
+    auto entry = entry_without_cold_share(store, rank, set, id, control, trusted);
+    if (entry) add_cold_share(*entry, store, set, cold_below(store, backup_folder(set, id), control), control);
     return entry;
 }
 

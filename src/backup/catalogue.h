@@ -14,11 +14,20 @@
 #include "backup/notes.h"
 #include "backup/signature.h"
 #include "base/error.h"
+#include "stores/cold_storage.h"
 #include "stores/store.h"
 
 namespace lifeboat {
 
 using Stores = std::vector<std::shared_ptr<Store>>;
+
+// What of a copy lies in cold storage and cannot be read now. A listing names the objects; one of them that cannot be
+// read speaks for the others, since all are asked for at once.
+struct ColdShare {
+    Thaw state = Thaw::ready;
+    std::size_t objects = 0;
+    Duration takes = Duration::zero();  // from asking to reading
+};
 
 struct CatalogueEntry {
     std::string id;
@@ -30,6 +39,7 @@ struct CatalogueEntry {
     Verified verified;
     std::optional<Pin> pin;
     ManifestSignature signature = {};
+    ColdShare cold;  // where there is no manifest: of the manifest itself
 
     // Nothing is known to be wrong with it.
     bool sound() const { return manifest && !verified.damaged && signature.state != SignatureState::wrong; }

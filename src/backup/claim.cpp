@@ -57,7 +57,8 @@ std::optional<Claim> claim_of(Store& store, const std::string& set, const std::s
 void write_claim(Store& store, const std::string& set, const std::string& id, const Claim& claim, Timestamp at,
                  const WorkControl& control) {
     try {
-        store.write(claim_key(set, id), content_for(claim, at), WriteOptions{.exclusive = true}, control);
+        store.write(claim_key(set, id), content_for(claim, at), WriteOptions{.exclusive = true, .at_hand = true},
+                    control);
     } catch (const Error& error) {
         if (error.code != ErrorCode::already_exists) throw;
         if (const auto there = claim_of(store, set, id, control); there && there->token == claim.token) return;
@@ -68,7 +69,7 @@ void write_claim(Store& store, const std::string& set, const std::string& id, co
 
 void take_over_claim(Store& store, const std::string& set, const std::string& id, const Claim& claim, Timestamp at,
                      const WorkControl& control) {
-    store.write(claim_key(set, id), content_for(claim, at), {}, control);
+    store.write(claim_key(set, id), content_for(claim, at), WriteOptions{.at_hand = true}, control);
 }
 
 bool remove_claimed(Store& store, const std::string& set, const std::string& id, const std::string& token,

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "backup/arrival.h"
+#include "backup/layers.h"
 #include "backup/layout.h"
 #include "backup/prune.h"
 #include "base/error.h"
@@ -314,8 +315,9 @@ class Completion {
                                       object.size.count);
                 WorkControl control = control_;
                 control.moved = [&](std::uint64_t bytes) { progress.add(bytes); };
-                const StoredObject written = target.store->write(key, content_of_file(file.string()),
-                                                                 WriteOptions{.exclusive = target.fresh}, control);
+                const StoredObject written =
+                    target.store->write(key, content_of_file(file.string()),
+                                        {.exclusive = target.fresh, .at_hand = is_index(object.key)}, control);
                 if (written.size != object.size)
                     throw store_error(ErrorCode::incomplete, target.store->name(), key,
                                       "it was not written as a whole");
@@ -378,7 +380,7 @@ class Completion {
 
     void finish(const Target& target) {
         Store& store = *target.store;
-        const WriteOptions options{.exclusive = target.fresh};
+        const WriteOptions options{.exclusive = target.fresh, .at_hand = true};
         store.write(object_key(request_.set, request_.id, sums_name),
                     content_of(checksum_file(manifest_, request_.manifest_sha256)), options, control_);
         if (request_.pin)

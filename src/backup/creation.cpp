@@ -79,7 +79,7 @@ void write_to(Store& store, const CreateRequest& request, const Manifest& manife
             }
             const std::string key = object_key(request.set, request.id, object.key);
             const StoredObject written = store.write(key, content_of_file((folder / object.key).string()),
-                                                     WriteOptions{.exclusive = true}, control);
+                                                     {.exclusive = true, .at_hand = is_index(object.key)}, control);
             if (written.size != object.size)
                 throw store_error(ErrorCode::incomplete, store.name(), key, "it was not written as a whole");
         }
@@ -89,11 +89,12 @@ void write_to(Store& store, const CreateRequest& request, const Manifest& manife
             throw store_error(ErrorCode::incomplete, store.name(), manifest_key(request.set, id),
                               "this backup, which the new one builds on, was removed meanwhile");
     store.write(object_key(request.set, request.id, sums_name), content_of(checksum_file(manifest, manifest_sha256)),
-                WriteOptions{.exclusive = true}, control);
+                WriteOptions{.exclusive = true, .at_hand = true}, control);
     if (request.sign)
         store.write(object_key(request.set, request.id, signature_name), content_of(request.sign->sign(text)),
-                    WriteOptions{.exclusive = true}, control);
-    store.write(manifest_key(request.set, request.id), content_of(text), WriteOptions{.exclusive = true}, control);
+                    WriteOptions{.exclusive = true, .at_hand = true}, control);
+    store.write(manifest_key(request.set, request.id), content_of(text),
+                WriteOptions{.exclusive = true, .at_hand = true}, control);
 }
 
 // pg_dump compresses what is in these.

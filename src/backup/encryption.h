@@ -84,6 +84,8 @@ class KeyRing {
 
     // Throws Error{denied}, naming the hint wanted and those of the keys there are.
     KeyMaterial material_for(const EncryptionHeader& header, std::string_view where) const;
+    // Whether it is worth reading an object's header to ask that: with a passphrase only the header can tell.
+    bool may_hold(std::string_view key_hint) const;
 
   private:
     std::vector<EncryptionKey> keys_;

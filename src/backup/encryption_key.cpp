@@ -151,6 +151,11 @@ std::string EncryptionKey::hint_for(const EncryptionHeader& header) const {
     return header.passphrase ? key_hint(state_->derived(*header.passphrase)) : std::string();
 }
 
+bool KeyRing::may_hold(std::string_view key_hint) const {
+    return std::any_of(keys_.begin(), keys_.end(),
+                       [&](const EncryptionKey& key) { return key.is_passphrase() || key.hint() == key_hint; });
+}
+
 KeyMaterial KeyRing::material_for(const EncryptionHeader& header, std::string_view where) const {
     std::vector<std::string> there;
     for (const EncryptionKey& key : keys_) {

@@ -18,6 +18,7 @@ namespace lifeboat {
 namespace {
 
 constexpr Bytes manifest_limit{64u << 20};
+constexpr int thaws = 3;  // of one copy: what was thawed may be gone again before it is fetched
 
 std::string manifest_line(std::string_view sums) {
     constexpr std::string_view ending = "  manifest.json";
@@ -26,13 +27,25 @@ std::string manifest_line(std::string_view sums) {
     return {};
 }
 
-// Missing checksums are tolerated (the candidate's hash is what counts); checksums that speak against the manifest are
-// not.
+// Of one second and set, two stores may hold different backups under one id.
+bool is_copy(const FetchCandidate& a, const FetchCandidate& b) {
+    return a.id == b.id && a.manifest_sha256 == b.manifest_sha256;
+}
+
+// Missing and archived checksums are tolerated (the candidate's hash is what counts); checksums that speak against the
+// manifest are not.
 void compare_with_checksums(Store& store, const std::string& set, const FetchCandidate& candidate,
                             const WorkControl& control) {
     const std::string key = object_key(set, candidate.id, sums_name);
     if (!store.stat(key, control)) return;
-    if (manifest_line(read_all(store, key, manifest_limit, control)) != candidate.manifest_sha256)
+    std::string sums;
+    try {
+        sums = read_all(store, key, manifest_limit, control);
+    } catch (const Error& error) {
+        if (error.code != ErrorCode::archived) throw;
+        return;
+    }
+    if (manifest_line(sums) != candidate.manifest_sha256)
         throw store_error(ErrorCode::corrupt, store.name(), key,
                           "it does not hold the SHA-256 of the backup's manifest");
 }
@@ -50,6 +63,13 @@ std::string read_manifest_text(Store& store, const std::string& set, const Fetch
     return text;
 }
 
+// One candidate whose manifest was read.
+struct Copy {
+    std::shared_ptr<Store> store;
+    std::string text;
+    Manifest manifest;
+};
+
 class Fetch {
   public:
     Fetch(const FetchRequest& request, const BackupWork& work)
@@ -61,10 +81,10 @@ class Fetch {
         make_directories(request_.folder);
         const auto& candidates = request_.candidates;
         for (auto next = candidates.begin(); next != candidates.end();) {
-            // copies of one backup: the same id and manifest, next to each other or not
+            // copies of one backup stand next to each other
             const FetchCandidate& first = *next;
             std::vector<FetchCandidate> copies;
-            for (auto copy = next; copy != candidates.end() && copy->id == first.id; ++copy)
+            for (auto copy = next; copy != candidates.end() && is_copy(*copy, first); ++copy)
                 copies.push_back(*copy);
             next += static_cast<std::ptrdiff_t>(copies.size());
             if (auto fetched = one_of(copies)) return std::move(*fetched);
@@ -79,6 +99,7 @@ class Fetch {
 
   private:
     std::filesystem::path part_of(const std::string& id) const { return request_.folder / (id + ".part"); }
+    std::filesystem::path asked_note_of(const std::string& id) const { return request_.folder / (id + ".asked"); }
 
     std::shared_ptr<Store> store_named(const std::string& name) const {
         for (const auto& store : request_.stores)
@@ -96,22 +117,81 @@ class Fetch {
     std::optional<Fetched> one_of(const std::vector<FetchCandidate>& copies) {
         const std::filesystem::path folder = request_.folder / copies.front().id;
         std::optional<Error> for_now;
+        const auto refuse_copy = [&](const FetchCandidate& candidate, const Error& error) {
+            refuse(candidate, error);
+            if (info(error.code).transient) for_now = error;
+        };
+        std::vector<std::pair<FetchCandidate, Error>> archived;
         for (const FetchCandidate& candidate : copies) {
             try {
-                return fetch(candidate, folder);
+                Fetched fetched = fetch(candidate, folder);
+                for (const auto& [passed_over, why] : archived)
+                    refuse(passed_over, why);
+                fetched.refused = refused_;
+                return fetched;
             } catch (const SourceTrouble& trouble) {
-                refuse(candidate, trouble.error);
-                if (info(trouble.error.code).transient) for_now = trouble.error;
+                if (trouble.error.code == ErrorCode::archived && request_.archived) {
+                    archived.emplace_back(candidate, trouble.error);
+                } else {
+                    refuse_copy(candidate, trouble.error);
+                }
+            }
+        }
+        // hours, and money: only when nothing at hand will do, not even one that is only out of reach for now
+        for (const auto& each : archived) {
+            try {
+                return fetch_thawed(each.first, folder);
+            } catch (const SourceTrouble& trouble) {
+                refuse_copy(each.first, trouble.error);
             }
         }
         // what was verified so far stays for the next attempt
         if (for_now) throw for_now->during("fetching backup '" + copies.front().id + "'");
         remove_tree(folder);
         remove_part(part_of(copies.front().id));
+        remove_file(asked_note_of(copies.front().id));
         return std::nullopt;
     }
 
-    Fetched fetch(const FetchCandidate& candidate, const std::filesystem::path& folder) {
+    Fetched fetch_thawed(const FetchCandidate& candidate, const std::filesystem::path& folder) {
+        for (int time = 1;; ++time) {
+            thaw_missing(candidate, folder);
+            try {
+                return fetch(candidate, folder);
+            } catch (const SourceTrouble& trouble) {
+                if (trouble.error.code != ErrorCode::archived || time == thaws) throw;
+            }
+        }
+    }
+
+    // Whatever could stop the fetch afterwards is looked at first: it is asked for in vain otherwise.
+    void thaw_missing(const FetchCandidate& candidate, const std::filesystem::path& folder) {
+        const Copy copy = open(candidate);
+        begin_folder(folder, copy.text);
+        ThawOrder order{.what = "backup '" + candidate.id + "'", .keys = {}, .asked_note = asked_note_of(candidate.id)};
+        std::vector<const ManifestObject*> missing;
+        for (const ManifestComponent& component : copy.manifest.components) {
+            for (const ManifestObject& object : component.objects) {
+                if (object.encryption && !request_.keys.may_hold(object.encryption->key_hint))
+                    throw Error{ErrorCode::denied,
+                                "backup '" + candidate.id + "' in store '" + candidate.store +
+                                    "' takes the key with hint " + object.encryption->key_hint + ", which is not there",
+                                "Add the key that it was encrypted with to the keys of the backup set."};
+                if (std::filesystem::exists(folder / object.key)) continue;
+                order.keys.push_back(stored_key(copy.manifest, object));
+                missing.push_back(&object);
+            }
+        }
+        require_space(copy.manifest, folder, missing);
+        try {
+            thaw(*copy.store, order, request_.waiting, work_);
+        } catch (const Error& error) {
+            if (!is_about_the_source(error.code)) throw;
+            throw SourceTrouble{error};
+        }
+    }
+
+    Copy open(const FetchCandidate& candidate) const {
         const std::shared_ptr<Store> store = store_named(candidate.store);
         if (!store)
             throw SourceTrouble{Error{ErrorCode::not_found, "store '" + candidate.store + "' is not one of the set's"}};
@@ -133,6 +213,12 @@ class Fetch {
             if (!is_about_the_source(error.code)) throw;
             throw SourceTrouble{error};
         }
+        return {.store = store, .text = std::move(text), .manifest = std::move(manifest)};
+    }
+
+    Fetched fetch(const FetchCandidate& candidate, const std::filesystem::path& folder) {
+        const Copy copy = open(candidate);
+        const auto& [store, text, manifest] = copy;
         require_keys(*store, candidate, manifest);
         begin_folder(folder, text);
 
@@ -211,29 +297,16 @@ class Fetch {
         ByteProgress progress(work_, "fetching backup '" + manifest.id + "' from '" + store.name() + "'",
                               manifest.size().count);
         std::vector<const ManifestObject*> missing;
-        std::uint64_t needed = 0;
-        std::uint64_t largest_plain = 0;  // beside the stored bytes while it is unpacked
-        std::uint64_t assembled = 0;      // what layers become, beside them
         for (const ManifestComponent& component : manifest.components) {
             for (const ManifestObject& object : component.objects) {
-                if (component.format == layers_format) assembled += object.plain_size().count;
                 if (is_object(folder / object.key, object, progress, control_)) {
                     kept += object.size.count;
                 } else {
                     missing.push_back(&object);
-                    needed += std::max(object.size.count, object.plain_size().count);
-                    if (object.is_packed()) largest_plain = std::max(largest_plain, object.plain_size().count);
                 }
             }
         }
-        needed += largest_plain + assembled;
-        const FileSystemSpace space = space_at(folder);
-        if (space.free.count < needed)
-            throw Error{ErrorCode::disk_full,
-                        "fetching backup '" + manifest.id + "' needs " + to_human(Bytes{needed}) +
-                            ", but the file system at '" + space.mount_point.string() + "' has " +
-                            to_human(space.free) + " free",
-                        "Free some space there, or put the site's 'state' on another file system."};
+        require_space(manifest, folder, missing);
         const std::filesystem::path part = part_of(manifest.id);
         for (const ManifestObject* object : missing) {
             progress.rename("fetching '" + object->key + "' from '" + store.name() + "'");
@@ -255,6 +328,28 @@ class Fetch {
                 throw SourceTrouble{error};
             }
         }
+    }
+
+    static void require_space(const Manifest& manifest, const std::filesystem::path& folder,
+                              const std::vector<const ManifestObject*>& missing) {
+        std::uint64_t needed = 0;
+        std::uint64_t largest_plain = 0;  // beside the stored bytes while it is unpacked
+        for (const ManifestObject* object : missing) {
+            needed += std::max(object->size.count, object->plain_size().count);
+            if (object->is_packed()) largest_plain = std::max(largest_plain, object->plain_size().count);
+        }
+        needed += largest_plain;
+        for (const ManifestComponent& component : manifest.components)
+            if (component.format == layers_format)
+                for (const ManifestObject& object : component.objects)
+                    needed += object.plain_size().count;  // what they become, beside them
+        const FileSystemSpace space = space_at(folder);
+        if (space.free.count < needed)
+            throw Error{ErrorCode::disk_full,
+                        "fetching backup '" + manifest.id + "' needs " + to_human(Bytes{needed}) +
+                            ", but the file system at '" + space.mount_point.string() + "' has " +
+                            to_human(space.free) + " free",
+                        "Free some space there, or put the site's 'state' on another file system."};
     }
 
     void require_all_readable(const Manifest& manifest, const std::filesystem::path& folder) {

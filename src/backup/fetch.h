@@ -13,6 +13,7 @@
 #include "backup/catalogue.h"
 #include "backup/encryption.h"
 #include "backup/level.h"
+#include "backup/thaw.h"
 #include "backup/work.h"
 
 namespace lifeboat {
@@ -40,6 +41,9 @@ struct FetchRequest {
     KeyRing keys;                                         // for what is encrypted; old backups may need old keys
     std::filesystem::path folder;                         // a backup goes to <folder>/<id>/, its manifest too
     Level level = Level::readable;                        // checksummed or readable
+    // What lies in cold storage is asked for and waited for, once no other copy of that backup will do; else refused.
+    bool archived = true;
+    ThawWaiting waiting = {};
     std::function<void(const std::vector<FetchRefusal>& so_far)> refused = [](const auto&) {};
 };
 

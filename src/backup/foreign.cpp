@@ -169,6 +169,7 @@ class Grouping {
         Manifest manifest{.id = id, .set = set_, .made_by = "another tool"};
         std::optional<Timestamp> oldest;
         Json listed = Json::array();
+        std::map<std::string, std::string> cold;
         for (const std::string& name : names_) {
             const auto found = components.find(name);
             if (found == components.end()) {
@@ -185,11 +186,13 @@ class Grouping {
                 return;
             }
             if (instance.time) oldest = std::min(oldest.value_or(*instance.time), *instance.time);
-            for (const Found& each : instance.objects)
+            for (const Found& each : instance.objects) {
                 listed.push_back({{"component", name},
                                   {"key", each.object->key},
                                   {"size", each.object->size.count},
                                   {"validator", each.object->validator}});
+                if (!each.object->cold_class.empty()) cold[each.object->key] = each.object->cold_class;
+            }
             manifest.components.push_back(std::move(component));
         }
         if (manifest.components.empty()) return;
@@ -199,7 +202,8 @@ class Grouping {
             component.consistent_at = std::max(component.consistent_at, manifest.consistent_at);
         const std::string text =
             to_pretty_text(Json{{"lifeboat", listing_format}, {"set", set_}, {"id", id}, {"objects", listed}}) + "\n";
-        backups_.push_back(ForeignBackup{.id = id, .manifest = std::move(manifest), .listing = text, .refused = {}});
+        backups_.push_back(ForeignBackup{
+            .id = id, .manifest = std::move(manifest), .listing = text, .refused = {}, .cold = std::move(cold)});
     }
 
     bool is_optional(const std::string& name) const {

@@ -3,6 +3,7 @@
 // a backup together, and tells that it changed, is its listing: keys, sizes and the store's validators.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -33,6 +34,7 @@ struct ForeignBackup {
     std::optional<Manifest> manifest;
     std::string listing;  // what it consists of, canonical: the same text as long as nothing of it changed
     std::string refused;  // why there is no manifest; empty otherwise
+    std::map<std::string, std::string> cold = {};  // those of its keys that lie in cold storage, with their classes
 };
 
 bool is_foreign(const Manifest& manifest);

@@ -139,8 +139,12 @@ std::string index_key(std::string_view component, std::string_view backup) {
     return std::string(component) + "/" + std::string(backup) + ".index";
 }
 
+bool is_index(std::string_view key) {
+    return key.ends_with(".index");
+}
+
 const ManifestObject& index_object(const ManifestComponent& component) {
-    if (component.objects.empty() || !component.objects.back().key.ends_with(".index"))
+    if (component.objects.empty() || !is_index(component.objects.back().key))
         throw Error{ErrorCode::corrupt, "component '" + component.name + "' has no index of its layers"};
     return component.objects.back();
 }

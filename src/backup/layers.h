@@ -37,6 +37,8 @@ struct LayerBase {
 
 std::string layer_key(std::string_view component, std::string_view backup);
 std::string index_key(std::string_view component, std::string_view backup);
+// Indexes are read whenever something is built on a backup: they have to be at hand.
+bool is_index(std::string_view key);
 // Of a component in this format, the one that ends the list.
 const ManifestObject& index_object(const ManifestComponent& component);
 // The file that the layers become below a backup's folder.

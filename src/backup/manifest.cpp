@@ -237,6 +237,14 @@ std::string stored_key(const Manifest& manifest, const ManifestObject& object) {
     return object_key(manifest.set, object.from.empty() ? manifest.id : object.from, object.key);
 }
 
+std::vector<std::string> stored_keys(const Manifest& manifest) {
+    std::vector<std::string> keys;
+    for (const ManifestComponent& component : manifest.components)
+        for (const ManifestObject& object : component.objects)
+            keys.push_back(stored_key(manifest, object));
+    return keys;
+}
+
 Json to_json(const Manifest& manifest) {
     Json components = Json::array();
     for (const ManifestComponent& component : manifest.components)

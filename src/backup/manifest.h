@@ -94,6 +94,7 @@ struct Manifest {
 
 // Where an object lies in a store.
 std::string stored_key(const Manifest& manifest, const ManifestObject& object);
+std::vector<std::string> stored_keys(const Manifest& manifest);
 
 Json to_json(const Manifest& manifest);
 // The very bytes of manifest.json; their SHA-256 is the backup's identity in plans.

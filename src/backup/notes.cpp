@@ -19,7 +19,7 @@ void write_note(Store& store, const std::string& set, const std::string& id, con
                          {"facts", note.facts}};
         try {
             store.write(note_key(set, id, at, note.kind), content_of(to_pretty_text(value) + "\n"),
-                        WriteOptions{.exclusive = true}, control);
+                        WriteOptions{.exclusive = true, .at_hand = true}, control);
             return;
         } catch (const Error& error) {
             if (error.code != ErrorCode::already_exists || attempt == tries) throw;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/text.h"
+
 namespace lifeboat {
 
 namespace {
@@ -29,14 +31,36 @@ std::string refusal(const CatalogueEntry& entry, const SelectionLimits& limits) 
         return "its data is " + to_human(elapsed(at, reference)) + " old, the limit is " + to_human(*limits.max_age);
     if (entry.manifest->size() < limits.min_size)
         return "it holds " + to_human(entry.manifest->size()) + ", the least is " + to_human(limits.min_size);
+    if (!limits.archived && entry.cold.state != Thaw::ready)
+        return "it lies in cold storage (" + counted(entry.cold.objects, "object") + "), which is not to be waited for";
     return {};
+}
+
+int hours_behind(Thaw state) {
+    switch (state) {
+        case Thaw::ready:
+            return 0;
+        case Thaw::thawing:
+            return 1;
+        case Thaw::frozen:
+            return 2;
+    }
+    return 2;
+}
+
+// As the catalogue, but for copies of one backup.
+bool is_tried_first(const CatalogueEntry& a, const CatalogueEntry& b) {
+    const bool same_backup =
+        a.id == b.id && a.manifest && b.manifest && a.manifest->consistent_at == b.manifest->consistent_at;
+    if (same_backup && a.cold.state != b.cold.state) return hours_behind(a.cold.state) < hours_behind(b.cold.state);
+    return comes_first(a, b);
 }
 
 }  // namespace
 
 Selection select_backups(std::span<const CatalogueEntry> entries, const SelectionLimits& limits) {
     std::vector<CatalogueEntry> ordered(entries.begin(), entries.end());
-    std::sort(ordered.begin(), ordered.end(), comes_first);
+    std::sort(ordered.begin(), ordered.end(), is_tried_first);
     Selection selection;
     for (CatalogueEntry& entry : ordered) {
         std::string why = refusal(entry, limits);

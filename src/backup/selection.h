@@ -19,6 +19,7 @@ struct SelectionLimits {
     std::optional<Duration> max_age;  // oldest acceptable data, counted back from `before`, else from `now`
     Bytes min_size{1};                // of all objects together
     std::string id;                   // only this backup; empty: any
+    bool archived = true;             // what lies in cold storage may be chosen: it takes hours
 };
 
 struct RefusedEntry {
@@ -27,8 +28,9 @@ struct RefusedEntry {
 };
 
 struct Selection {
-    std::vector<CatalogueEntry> eligible;  // newest first, copies of one backup next to each other
-    std::vector<RefusedEntry> refused;     // likewise
+    // Newest first; copies of one backup next to each other, those that can be read now before those in cold storage.
+    std::vector<CatalogueEntry> eligible;
+    std::vector<RefusedEntry> refused;  // likewise
 };
 
 Selection select_backups(std::span<const CatalogueEntry> entries, const SelectionLimits& limits);

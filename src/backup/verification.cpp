@@ -41,8 +41,15 @@ class Check {
 
   private:
     void step(Level level, void (Check::*look)()) {
-        if (!found_.problems.empty()) return;
-        (this->*look)();
+        if (!found_.problems.empty() || !found_.archived.empty()) return;
+        try {
+            (this->*look)();
+        } catch (const Error& error) {
+            // nothing is known of what cannot be read: neither that it is sound nor that it is damaged
+            if (error.code != ErrorCode::archived) throw;
+            found_.archived = error.full_message();
+            return;
+        }
         if (found_.problems.empty()) found_.level = level;
     }
 

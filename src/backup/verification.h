@@ -21,6 +21,7 @@ Json to_json(const VerificationProblem& problem);
 struct Verification {
     Level level = Level::listed;  // the highest that holds
     std::vector<VerificationProblem> problems;
+    std::string archived = {};  // why nothing beyond `level` could be read: it lies in cold storage; empty otherwise
 };
 
 // `entry` has a manifest. `readable` needs room in the workspace for the largest component. Throws Error{unsupported}

@@ -208,16 +208,19 @@ int fetch(const Work& work) {
     if (!to) throw Error{ErrorCode::usage, "where the backup goes is not said", "Say `--to <folder>`."};
     const Stores stores = work.stores();
     const Catalogue catalogue = work.catalogue(stores);
+    const bool archived = !work.call().has("--at-hand");
     const Selection selection = select_backups(catalogue.entries, {.now = work.session().clock.now(),
                                                                    .before = time_asked(work.call()),
-                                                                   .id = work.call().one("--id").value_or("")});
+                                                                   .id = work.call().one("--id").value_or(""),
+                                                                   .archived = archived});
     if (selection.eligible.empty()) throw no_candidate(work.set(), selection, catalogue);
     FetchRequest request{.set = work.set().name,
                          .stores = stores,
                          .foreign = foreign_layout(work.set()),
                          .keys = keys_of(work.world(), work.set()),
                          .folder = std::filesystem::absolute(*to),
-                         .level = fetch_level(work.call())};
+                         .level = fetch_level(work.call()),
+                         .archived = archived};
     for (const CatalogueEntry& entry : selection.eligible)
         request.candidates.push_back({.id = entry.id, .store = entry.store, .manifest_sha256 = entry.manifest_sha256});
     request.refused = [&](const std::vector<FetchRefusal>& so_far) {
@@ -232,7 +235,8 @@ int fetch(const Work& work) {
         .progress =
             [&](const std::string& what, std::optional<std::uint64_t> done, std::optional<std::uint64_t> total) {
                 work.progress({.what = what, .done = done, .total = total});
-            }};
+            },
+        .log = [&](std::string_view line) { work.session().terminal.talk(printable(std::string(line)) + "\n"); }};
     const Fetched fetched = work.shown([&] { return fetch_backup(request, around); });
     Json components = Json::object();
     for (const auto& [name, path] : fetched.components)
@@ -401,7 +405,8 @@ Subcommand backup_verb() {
                     "backups of a set, newest data first, with the level to which each was "
                     "verified; `info` shows one in full.\n"
                     "`verify` reads every copy as far as asked and notes the result beside it. `fetch` brings a "
-                    "backup here, decrypted, from whichever store has it whole.\n"
+                    "backup here, decrypted, from whichever store has it whole; what lies in cold storage is asked "
+                    "for and waited for.\n"
                     "`prune` shows what the set's retention would remove, and removes it with `--confirm`; `pin` "
                     "keeps a backup from that. `audit` says whether the set would save the day: three copies, two "
                     "kinds of media, one off site, fresh, verified, encrypted, restored (exit 1 when not); without a "
@@ -432,6 +437,9 @@ Subcommand backup_verb() {
                          {.name = "--before",
                           .value = "time",
                           .doc = "`fetch`: the newest whose data is not newer than that."},
+                         {.name = "--at-hand",
+                          .value = "",
+                          .doc = "`fetch`: none that lies in cold storage, which would have to be waited for."},
                          {.name = "--confirm", .value = "", .doc = "`prune` removes what it shows."},
                          {.name = "--reason", .value = "text", .doc = "Why a backup is pinned."}},
              .examples = {"lifeboat backup create shop", "lifeboat backup complete shop", "lifeboat backup list shop",

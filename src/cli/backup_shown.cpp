@@ -11,10 +11,28 @@ namespace lifeboat {
 
 namespace {
 
+std::string cold_words(Thaw state) {
+    switch (state) {
+        case Thaw::ready:
+            return {};
+        case Thaw::frozen:
+            return "archived";
+        case Thaw::thawing:
+            return "being thawed";
+    }
+    return {};
+}
+
+Json cold_json(const ColdShare& cold) {
+    if (cold.state == Thaw::ready) return nullptr;
+    return {{"state", cold_words(cold.state)}, {"objects", cold.objects}, {"takes", to_text(cold.takes)}};
+}
+
 std::string verified_words(const CatalogueEntry& entry) {
     if (!entry.manifest) return "refused: " + printable(entry.refused);
     std::string text = entry.verified.damaged ? "damaged" : std::string(to_text(entry.verified.level));
     if (entry.verified.at) text += " " + to_human(*entry.verified.at);
+    if (entry.cold.state != Thaw::ready) text += ", " + cold_words(entry.cold.state);
     if (entry.pin) text += ", pinned" + (entry.pin->reason.empty() ? "" : ": " + printable(entry.pin->reason));
     return text;
 }
@@ -71,6 +89,7 @@ Json list_json(const BackupSet& set, const Catalogue& catalogue) {
                            {"bytes", entry.manifest ? Json(entry.manifest->size().count) : Json(nullptr)},
                            {"encrypted", entry.manifest ? Json(entry.manifest->encrypted()) : Json(nullptr)},
                            {"verified", verified_json(entry)},
+                           {"cold_storage", cold_json(entry.cold)},
                            {"pinned", pin_json(entry)},
                            {"signature", to_json(entry.signature)},
                            {"refused", entry.refused}});
@@ -116,6 +135,7 @@ Json info_json(const std::vector<CatalogueEntry>& copies) {
         seen.push_back({{"store", copy.store},
                         {"manifest_sha256", copy.manifest_sha256},
                         {"verified", verified_json(copy)},
+                        {"cold_storage", cold_json(copy.cold)},
                         {"pinned", pin_json(copy)},
                         {"signature", to_json(copy.signature)},
                         {"refused", copy.refused}});

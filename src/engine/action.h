@@ -100,7 +100,8 @@ struct Survey {
     std::vector<Finding> findings;
     std::vector<Candidate> candidates;  // eligible ones first, in the order they would be tried
     std::optional<Duration> estimate;
-    std::optional<Bytes> bytes;  // that the step moves, to scale estimates
+    std::optional<Bytes> bytes;     // that the step moves, to scale estimates
+    std::optional<Duration> waits;  // before anything moves, which no estimate knows of: hours of a cold storage
 };
 
 class Action {

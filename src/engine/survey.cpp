@@ -109,6 +109,7 @@ class Surveyor {
         out.candidates = std::move(seen.candidates);
         out.bytes = seen.bytes;
         estimate(step, seen, out);
+        warn_if_cut_off(step, seen, out);
         const bool behind =
             std::any_of(step.needs.begin(), step.needs.end(), [&](std::size_t need) { return behind_change_[need]; });
         const bool built_in = step.deed.action != "run" && step.deed.action != "lua";
@@ -145,6 +146,21 @@ class Surveyor {
             out.estimate_p50 = out.estimate_p90 = seen.estimate;
             out.estimate_source = "action";
         }
+        if (!seen.waits) return;
+        out.estimate_p50 = out.estimate_p50.value_or(Duration::zero()) + *seen.waits;
+        out.estimate_p90 = out.estimate_p90.value_or(Duration::zero()) + *seen.waits;
+        out.estimate_source += out.estimate_source.empty() ? "waiting" : " and waiting";
+    }
+
+    void warn_if_cut_off(const DraftedStep& step, const Survey& seen, const StepSurvey& out) {
+        if (!seen.waits || !step.timeout || !out.estimate_p50 || *out.estimate_p50 <= *step.timeout) return;
+        plan_.findings.push_back({.kind = FindingKind::warning,
+                                  .step = step.id,
+                                  .subject = "timeout of step '" + step.id + "'",
+                                  .message = "an attempt may take " + to_human(*step.timeout) + ", about " +
+                                             to_human(*out.estimate_p50) + " are to be expected",
+                                  .hint = "Raise the step's 'timeout': each attempt waits on where the last one "
+                                          "stopped, but their number is bounded."});
     }
 
     // The longest path through the graph; reads without an estimate count as nothing, anything else unknown makes the

@@ -127,10 +127,19 @@ class PlanWriter {
     }
 
     std::string rto_text() const {
-        if (!plan_.predicted_rto_p50) return "unknown" + unmeasured();
+        if (!plan_.predicted_rto_p50) return "unknown" + at_least() + unmeasured();
         std::string text = "about " + to_human(*plan_.predicted_rto_p50);
         if (plan_.predicted_rto_p90) text += ", 9 times out of 10 within " + to_human(*plan_.predicted_rto_p90);
         return text;
+    }
+
+    // Where a single step alone misses the objective.
+    std::string at_least() const {
+        Duration longest{};
+        for (const StepSurvey& survey : plan_.surveys)
+            longest = std::max(longest, survey.estimate_p50.value_or(Duration::zero()));
+        const std::optional<Duration>& objective = plan_.draft.objectives.rto;
+        return objective && longest > *objective ? ", more than " + to_human(longest) : "";
     }
 
     // The first step whose duration nobody knows; a look counts as nothing.

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
-#include <condition_variable>
-#include <mutex>
 #include <random>
 
 #include "base/base64.h"
@@ -20,6 +18,7 @@ namespace {
 constexpr std::string_view api_version = "2021-08-06";
 constexpr std::uint64_t most_blocks = 50'000;
 constexpr Bytes longest_answer{64u << 20};
+constexpr const char* archive_tier = "Archive";
 
 std::string lower(std::string text) {
     for (char& letter : text)
@@ -43,13 +42,7 @@ std::uint64_t random_number() {
 // Lets another writer of the same blob end, the longer the more often it came to that.
 void give_way(int attempt, const WorkControl& control) {
     const auto longest = static_cast<std::uint64_t>(std::min(attempt, 10)) * 100'000;
-    const auto pause = Duration(static_cast<Duration::rep>(random_number() % longest));
-    std::mutex mutex;
-    std::condition_variable_any woken;
-    std::unique_lock lock(mutex);
-    const SteadyTime now = std::chrono::time_point_cast<Duration>(std::chrono::steady_clock::now());
-    woken.wait_until(lock, control.stop, std::min(control.deadline, now + pause), [] { return false; });
-    control.check();
+    control.pause(Duration(static_cast<Duration::rep>(random_number() % longest)));
 }
 
 std::string error_word(const HttpResponse& response) {
@@ -216,6 +209,7 @@ void AzureStore::list(const ListQuery& query, const ListedPage& page, const Work
                 line.object.size = Bytes{parse_count(properties->text_of("Content-Length")).value_or(0)};
                 line.object.modified = parse_http_date(properties->text_of("Last-Modified"));
                 line.object.validator = strong_etag(properties->text_of("Etag"));
+                if (properties->text_of("AccessTier") == archive_tier) line.object.cold_class = archive_tier;
             }
             lines.push_back(std::move(line));
         }
@@ -240,16 +234,22 @@ ReadEnd AzureStore::read(const std::string& key, const ReadRange& range, const B
     return calls_.read(reading, key, range, sink, control);
 }
 
-HttpResponse AzureStore::put_whole(const std::string& key, const Content& content, bool exclusive,
+void AzureStore::add_tier(HttpRequest& request, const WriteOptions& options) const {
+    const bool archives = lower(options_.access_tier) == lower(archive_tier);
+    if (options_.access_tier.empty() || (archives && options.at_hand)) return;
+    request.headers.push_back({"x-ms-access-tier", Secret(options_.access_tier)});
+}
+
+HttpResponse AzureStore::put_whole(const std::string& key, const Content& content, const WriteOptions& options,
                                    const WorkControl& control) {
     HttpRequest request{.method = "PUT"};
     request.headers = {{"x-ms-blob-type", Secret("BlockBlob")}, {"Content-Type", Secret("application/octet-stream")}};
-    if (!options_.access_tier.empty()) request.headers.push_back({"x-ms-access-tier", Secret(options_.access_tier)});
-    if (exclusive) request.headers.push_back({"If-None-Match", Secret("*")});
+    add_tier(request, options);
+    if (options.exclusive) request.headers.push_back({"If-None-Match", Secret("*")});
     return send(request, Call{.key = key, .content = &content, .size = content.size}, control);
 }
 
-HttpResponse AzureStore::put_blocks(const std::string& key, const Content& content, bool exclusive,
+HttpResponse AzureStore::put_blocks(const std::string& key, const Content& content, const WriteOptions& options,
                                     const WorkControl& control) {
     // blocks that are never committed go away by themselves after a week
     const std::uint64_t writer = random_number();
@@ -271,8 +271,8 @@ HttpResponse AzureStore::put_blocks(const std::string& key, const Content& conte
     }
     HttpRequest request{.method = "PUT", .headers = {{"Content-Type", Secret("application/xml")}}};
     request.headers.push_back({"x-ms-blob-content-type", Secret("application/octet-stream")});
-    if (!options_.access_tier.empty()) request.headers.push_back({"x-ms-access-tier", Secret(options_.access_tier)});
-    if (exclusive) request.headers.push_back({"If-None-Match", Secret("*")});
+    add_tier(request, options);
+    if (options.exclusive) request.headers.push_back({"If-None-Match", Secret("*")});
     request.body = list + "</BlockList>";
     return send(request, Call{.key = key, .query = {{"comp", "blocklist"}}}, control);
 }
@@ -285,8 +285,8 @@ StoredObject AzureStore::write(const std::string& key, const Content& content, c
     constexpr int tries = 20;
     for (int attempt = 1;; ++attempt) {
         const HttpResponse response = content.size > options_.blocks_above.count
-                                          ? put_blocks(key, content, options.exclusive, control)
-                                          : put_whole(key, content, options.exclusive, control);
+                                          ? put_blocks(key, content, options, control)
+                                          : put_whole(key, content, options, control);
         if (response.status == 201) {
             return StoredObject{.key = key,
                                 .size = Bytes{content.size},
@@ -315,17 +315,27 @@ bool AzureStore::remove(const std::string& key, const WorkControl& control) {
 ThawState AzureStore::thaw_state(const std::string& key, const WorkControl& control) {
     const HttpResponse response = head(key, control);
     if (response.status == 404) throw store_error(ErrorCode::not_found, name_, key, "there is no such object");
-    if (response.header("x-ms-access-tier") != "Archive") return {};
+    if (response.header("x-ms-access-tier") != archive_tier) return {};
     return {.state = response.header("x-ms-archive-status").empty() ? Thaw::frozen : Thaw::thawing};
 }
 
-void AzureStore::request_thaw(const std::string& key, const ThawRequest& request, const WorkControl& control) {
+void AzureStore::request_thaw(const std::string& key, const WorkControl& control) {
     if (thaw_state(key, control).state != Thaw::frozen) return;
     HttpRequest asked{.method = "PUT"};
-    asked.headers = {{"x-ms-access-tier", Secret("Hot")},
-                     {"x-ms-rehydrate-priority", Secret(request.speed == ThawSpeed::expedited ? "High" : "Standard")}};
+    // its type is named, since the client would add one that is not signed
+    asked.headers = {
+        {"Content-Type", Secret("application/octet-stream")},
+        {"x-ms-access-tier", Secret("Hot")},
+        {"x-ms-rehydrate-priority", Secret(options_.thaw.speed == ThawSpeed::expedited ? "High" : "Standard")}};
     const HttpResponse response = send(asked, Call{.key = key, .query = {{"comp", "tier"}}}, control);
+    // another machine has asked meanwhile
+    if (error_word(response) == "BlobBeingRehydrated") return;
     if (response.status != 200 && response.status != 202) throw refusal(response, key);
+}
+
+Duration AzureStore::thaw_takes(std::string_view) const {
+    if (options_.thaw.takes) return *options_.thaw.takes;
+    return options_.thaw.speed == ThawSpeed::expedited ? std::chrono::hours(1) : std::chrono::hours(15);
 }
 
 }  // namespace lifeboat

@@ -19,6 +19,7 @@ struct AzureOptions {
     Secret key;               // the account's key, in base64
     Secret sas;               // "sv=…&sig=…" instead of the key
     std::string access_tier;  // of what is written: "Hot", "Cool", …; empty: the container's default
+    ThawTerms thaw;           // of what lies in the tier "Archive"; "bulk" is "standard" here
     Bytes blocks_above{64u << 20};
     Bytes block_size{16u << 20};  // larger where an object would have more than 50,000 blocks
     HttpLink link;
@@ -41,7 +42,8 @@ class AzureStore final : public Store, public ColdStorage {
 
     ColdStorage* cold_storage() override { return this; }
     ThawState thaw_state(const std::string& key, const WorkControl& control) override;
-    void request_thaw(const std::string& key, const ThawRequest& request, const WorkControl& control) override;
+    void request_thaw(const std::string& key, const WorkControl& control) override;
+    Duration thaw_takes(std::string_view cold_class) const override;
 
   private:
     using Query = std::map<std::string, std::string>;
@@ -51,8 +53,11 @@ class AzureStore final : public Store, public ColdStorage {
     void sign(HttpRequest& request, const Query& query, std::uint64_t body_size) const;
     HttpResponse head(const std::string& key, const WorkControl& control);
     Error refusal(const HttpResponse& response, const std::string& key) const;
-    HttpResponse put_whole(const std::string& key, const Content& content, bool exclusive, const WorkControl& control);
-    HttpResponse put_blocks(const std::string& key, const Content& content, bool exclusive, const WorkControl& control);
+    void add_tier(HttpRequest& request, const WriteOptions& options) const;
+    HttpResponse put_whole(const std::string& key, const Content& content, const WriteOptions& options,
+                           const WorkControl& control);
+    HttpResponse put_blocks(const std::string& key, const Content& content, const WriteOptions& options,
+                            const WorkControl& control);
 
     std::string name_;
     AzureOptions options_;

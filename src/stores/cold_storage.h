@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/time.h"
 #include "world/control.h"
@@ -23,9 +24,11 @@ struct ThawState {
 
 enum class ThawSpeed { bulk, standard, expedited };
 
-struct ThawRequest {
-    int days = 7;  // how long the thawed copy is kept, where the store asks for it
+// How a store is asked, as its site declares it.
+struct ThawTerms {
     ThawSpeed speed = ThawSpeed::standard;
+    int days = 7;                   // how long the thawed copy is kept, where the service asks for it
+    std::optional<Duration> takes;  // nullopt: what the service states for that speed
 };
 
 class ColdStorage {
@@ -34,7 +37,9 @@ class ColdStorage {
     // Throws Error{not_found} when there is no such object.
     virtual ThawState thaw_state(const std::string& key, const WorkControl& control) = 0;
     // Asks for the object; nothing happens when that was done before or it can be read anyway.
-    virtual void request_thaw(const std::string& key, const ThawRequest& request, const WorkControl& control) = 0;
+    virtual void request_thaw(const std::string& key, const WorkControl& control) = 0;
+    // From asking to reading, for an object of that class (StoredObject::cold_class).
+    virtual Duration thaw_takes(std::string_view cold_class) const = 0;
 };
 
 }  // namespace lifeboat

@@ -1,7 +1,6 @@
 #include "stores/retry.h"
 
 #include <algorithm>
-#include <condition_variable>
 #include <exception>
 
 #include "stores/http_calls.h"
@@ -29,16 +28,6 @@ class Theirs {
   private:
     bool thrown_ = false;
 };
-
-void wait_for(Duration delay, const WorkControl& control) {
-    std::mutex mutex;
-    std::condition_variable_any woken;
-    std::unique_lock lock(mutex);
-    const SteadyTime until =
-        std::min(control.deadline, std::chrono::time_point_cast<Duration>(std::chrono::steady_clock::now()) + delay);
-    woken.wait_until(lock, control.stop, until, [] { return false; });
-    control.check();
-}
 
 }  // namespace
 
@@ -68,7 +57,7 @@ void RetryStore::pause(const Error& error, const char* call, const std::string& 
                 std::max(delay, Duration(static_cast<Duration::rep>(std::min(asked, most / 1'000'000) * 1'000'000)));
     }
     if (report_) report_({.call = call, .key = key, .attempt = attempt, .error = error, .delay = delay});
-    wait_for(delay, control);
+    control.pause(delay);
 }
 
 void RetryStore::list(const ListQuery& query, const ListedPage& page, const WorkControl& control) {
@@ -185,6 +174,30 @@ StoredObject RetryStore::write(const std::string& key, const Content& content, c
             pause(error, "write", key, attempt, control);
         }
     }
+}
+
+ThawState RetryStore::thaw_state(const std::string& key, const WorkControl& control) {
+    for (int attempt = 1;; ++attempt) {
+        try {
+            return store_->cold_storage()->thaw_state(key, control);
+        } catch (const Error& error) {
+            pause(error, "thaw_state", key, attempt, control);
+        }
+    }
+}
+
+void RetryStore::request_thaw(const std::string& key, const WorkControl& control) {
+    for (int attempt = 1;; ++attempt) {
+        try {
+            return store_->cold_storage()->request_thaw(key, control);
+        } catch (const Error& error) {
+            pause(error, "request_thaw", key, attempt, control);
+        }
+    }
+}
+
+Duration RetryStore::thaw_takes(std::string_view cold_class) const {
+    return store_->cold_storage()->thaw_takes(cold_class);
 }
 
 bool RetryStore::remove(const std::string& key, const WorkControl& control) {

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <random>
 
+#include "stores/cold_storage.h"
 #include "stores/store.h"
 
 namespace lifeboat {
@@ -25,7 +26,7 @@ struct RetriedAttempt {
     Duration delay = Duration::zero();
 };
 
-class RetryStore final : public Store {
+class RetryStore final : public Store, public ColdStorage {
   public:
     // `report` may be empty; it is called from the thread that works.
     RetryStore(std::shared_ptr<Store> store, RetryPolicy policy,
@@ -40,7 +41,11 @@ class RetryStore final : public Store {
     StoredObject write(const std::string& key, const Content& content, const WriteOptions& options,
                        const WorkControl& control) override;
     bool remove(const std::string& key, const WorkControl& control) override;
-    ColdStorage* cold_storage() override { return store_->cold_storage(); }
+
+    ColdStorage* cold_storage() override { return store_->cold_storage() == nullptr ? nullptr : this; }
+    ThawState thaw_state(const std::string& key, const WorkControl& control) override;
+    void request_thaw(const std::string& key, const WorkControl& control) override;
+    Duration thaw_takes(std::string_view cold_class) const override;
 
   private:
     // Throws `error` again unless it may go away by itself and another attempt is left; else waits.

@@ -29,8 +29,11 @@ std::string error_word(const HttpResponse& response) {
     return answer && answer->name == "Error" ? answer->text_of("Code") : std::string();
 }
 
+constexpr const char* deep_archive = "DEEP_ARCHIVE";
+
+// Objects of "GLACIER_IR" and of Google's "ARCHIVE" can be read at once; of "INTELLIGENT_TIERING" no listing says it.
 bool is_frozen_class(const std::string& storage_class) {
-    return storage_class == "GLACIER" || storage_class == "DEEP_ARCHIVE";
+    return storage_class == "GLACIER" || storage_class == deep_archive;
 }
 
 // A part of what is written, with the digest that goes before it. It is read once and held; one that is too large for
@@ -292,6 +295,8 @@ void S3Store::list(const ListQuery& query, const ListedPage& page, const WorkCon
                 line.object.size = Bytes{parse_count(element.text_of("Size")).value_or(0)};
                 line.object.modified = parse_timestamp(element.text_of("LastModified"));
                 line.object.validator = strong_etag(element.text_of("ETag"));
+                std::string storage_class = element.text_of("StorageClass");
+                if (is_frozen_class(storage_class)) line.object.cold_class = std::move(storage_class);
             }
             lines.push_back(std::move(line));
         };
@@ -321,13 +326,14 @@ ReadEnd S3Store::read(const std::string& key, const ReadRange& range, const Byte
     return calls_.read(reading, key, range, sink, control);
 }
 
-void S3Store::add_write_headers(HttpRequest& request) const {
+void S3Store::add_write_headers(HttpRequest& request, const WriteOptions& options) const {
     const auto add = [&](const char* header, const std::string& value) {
         if (!value.empty()) request.headers.push_back({header, Secret(value)});
     };
     add("Content-Type", "application/octet-stream");
-    add(options_.google && !options_.bearer.empty() ? "x-goog-storage-class" : "x-amz-storage-class",
-        options_.storage_class);
+    if (!options.at_hand || !is_frozen_class(options_.storage_class))
+        add(options_.google && !options_.bearer.empty() ? "x-goog-storage-class" : "x-amz-storage-class",
+            options_.storage_class);
     add("x-amz-server-side-encryption", options_.encryption);
     add("x-amz-server-side-encryption-aws-kms-key-id", options_.kms_key);
 }
@@ -357,11 +363,11 @@ StoredObject S3Store::write(const std::string& key, const Content& content, cons
     // a service that ignores the condition would replace: looking first leaves it only a moment for that
     if (options.exclusive && stat(key, control))
         throw store_error(ErrorCode::already_exists, name_, key, "it is already there");
-    return content.size > options_.multipart_above.count ? write_parts(key, content, options.exclusive, control)
-                                                         : write_whole(key, content, options.exclusive, control);
+    return content.size > options_.multipart_above.count ? write_parts(key, content, options, control)
+                                                         : write_whole(key, content, options, control);
 }
 
-StoredObject S3Store::write_whole(const std::string& key, const Content& content, bool exclusive,
+StoredObject S3Store::write_whole(const std::string& key, const Content& content, const WriteOptions& options,
                                   const WorkControl& control) {
     const Part part(content, 0, content.size, name_, key, control);
     const Call call{.key = key,
@@ -370,14 +376,14 @@ StoredObject S3Store::write_whole(const std::string& key, const Content& content
                     .offset = part.offset(),
                     .size = part.size()};
     HttpRequest request{.method = "PUT"};
-    add_write_headers(request);
-    if (exclusive) add_exclusive(request);
+    add_write_headers(request, options);
+    if (options.exclusive) add_exclusive(request);
     const HttpResponse response = send(request, call, control);
-    if (exclusive && conditional_ && response.status == 501) {
+    if (options.exclusive && conditional_ && response.status == 501) {
         conditional_ = false;
-        return write_whole(key, content, exclusive, control);
+        return write_whole(key, content, options, control);
     }
-    if (response.status != 200) refuse_write(response, key, exclusive);
+    if (response.status != 200) refuse_write(response, key, options.exclusive);
     bucket_seen_ = true;
     return StoredObject{.key = key,
                         .size = Bytes{content.size},
@@ -385,10 +391,10 @@ StoredObject S3Store::write_whole(const std::string& key, const Content& content
                         .validator = strong_etag(response.header("etag"))};
 }
 
-StoredObject S3Store::write_parts(const std::string& key, const Content& content, bool exclusive,
+StoredObject S3Store::write_parts(const std::string& key, const Content& content, const WriteOptions& options,
                                   const WorkControl& control) {
     HttpRequest start{.method = "POST"};
-    add_write_headers(start);
+    add_write_headers(start, options);
     const HttpResponse started = send(start, Call{.key = key, .query = {{"uploads", ""}}}, control);
     if (started.status != 200) refuse_write(started, key, false);
     const std::optional<XmlElement> answer = parse_xml(started.body);
@@ -416,7 +422,7 @@ StoredObject S3Store::write_parts(const std::string& key, const Content& content
             if (etags.back().empty())
                 throw store_error(ErrorCode::protocol_failed, name_, key, "the server names no version of a part");
         }
-        const std::string etag = complete(key, upload_id, etags, exclusive, control);
+        const std::string etag = complete(key, upload_id, etags, options.exclusive, control);
         if (!etag.empty())
             return StoredObject{.key = key, .size = Bytes{content.size}, .modified = std::nullopt, .validator = etag};
     } catch (...) {
@@ -493,12 +499,12 @@ ThawState S3Store::thaw_state(const std::string& key, const WorkControl& control
     return state;
 }
 
-void S3Store::request_thaw(const std::string& key, const ThawRequest& request, const WorkControl& control) {
+void S3Store::request_thaw(const std::string& key, const WorkControl& control) {
     if (thaw_state(key, control).state != Thaw::frozen) return;
     std::string tier = "Standard";
-    if (request.speed == ThawSpeed::bulk) tier = "Bulk";
-    if (request.speed == ThawSpeed::expedited) tier = "Expedited";
-    const std::string body = "<RestoreRequest><Days>" + std::to_string(request.days) +
+    if (options_.thaw.speed == ThawSpeed::bulk) tier = "Bulk";
+    if (options_.thaw.speed == ThawSpeed::expedited) tier = "Expedited";
+    const std::string body = "<RestoreRequest><Days>" + std::to_string(options_.thaw.days) +
                              "</Days><GlacierJobParameters><Tier>" + tier +
                              "</Tier></GlacierJobParameters></RestoreRequest>";
     const HttpResponse response =
@@ -506,6 +512,21 @@ void S3Store::request_thaw(const std::string& key, const ThawRequest& request, c
              Call{.key = key, .query = {{"restore", ""}}, .body_digest = sha256_hex(body)}, control);
     const bool asked_before = response.status == 409 && error_word(response) == "RestoreAlreadyInProgress";
     if (response.status != 200 && response.status != 202 && !asked_before) throw refusal(response, key);
+}
+
+Duration S3Store::thaw_takes(std::string_view cold_class) const {
+    if (options_.thaw.takes) return *options_.thaw.takes;
+    const bool deep = cold_class == deep_archive;
+    switch (options_.thaw.speed) {
+        case ThawSpeed::bulk:
+            return deep ? std::chrono::hours(48) : std::chrono::hours(12);
+        case ThawSpeed::expedited:
+            if (!deep) return std::chrono::minutes(5);
+            break;
+        case ThawSpeed::standard:
+            break;
+    }
+    return deep ? std::chrono::hours(12) : std::chrono::hours(5);
 }
 
 }  // namespace lifeboat

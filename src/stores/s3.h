@@ -26,6 +26,7 @@ struct S3Options {
     std::string encryption;  // of what is written: "AES256", "aws:kms"; empty: the bucket's default
     std::string kms_key;
     std::string storage_class;       // of what is written; empty: the bucket's default
+    ThawTerms thaw;                  // of what lies in the classes "GLACIER" and "DEEP_ARCHIVE"
     bool conditional_writes = true;  // the service refuses to replace when asked so (If-None-Match)
     bool google = false;             // Google's header names
     Bytes multipart_above{16u << 20};
@@ -50,7 +51,8 @@ class S3Store final : public Store, public ColdStorage {
 
     ColdStorage* cold_storage() override { return this; }
     ThawState thaw_state(const std::string& key, const WorkControl& control) override;
-    void request_thaw(const std::string& key, const ThawRequest& request, const WorkControl& control) override;
+    void request_thaw(const std::string& key, const WorkControl& control) override;
+    Duration thaw_takes(std::string_view cold_class) const override;
 
     // The server's clock minus ours, once it has refused a signature for that; requests are signed with it (R19).
     Duration clock_offset() const { return clock_offset_.load(); }
@@ -65,11 +67,11 @@ class S3Store final : public Store, public ColdStorage {
     HttpResponse head(const std::string& key, const WorkControl& control);
     Error refusal(const HttpResponse& response, const std::string& key) const;
     void check_bucket(const WorkControl& control);
-    void add_write_headers(HttpRequest& request) const;
+    void add_write_headers(HttpRequest& request, const WriteOptions& options) const;
     void add_exclusive(HttpRequest& request) const;
-    StoredObject write_whole(const std::string& key, const Content& content, bool exclusive,
+    StoredObject write_whole(const std::string& key, const Content& content, const WriteOptions& options,
                              const WorkControl& control);
-    StoredObject write_parts(const std::string& key, const Content& content, bool exclusive,
+    StoredObject write_parts(const std::string& key, const Content& content, const WriteOptions& options,
                              const WorkControl& control);
     std::string complete(const std::string& key, const std::string& upload_id, const std::vector<std::string>& etags,
                          bool exclusive, const WorkControl& control);

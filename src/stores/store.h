@@ -35,6 +35,8 @@ struct StoredObject {
     Bytes size;
     std::optional<Timestamp> modified;  // the store's own stamp: never the time of the data (R19)
     std::string validator;              // names this version of the object: an ETag; empty where the store has none
+    // Of an object that a listing shows in cold storage: 'GLACIER', 'Archive'. It may have been thawed: cold_storage.h.
+    std::string cold_class = {};
 };
 
 // One line of a listing: an object, or (in a listing of one level) everything below `key`, which then ends with '/'.
@@ -70,6 +72,7 @@ enum class ReadEnd {
 
 struct WriteOptions {
     bool exclusive = false;  // throw Error{already_exists} rather than replace
+    bool at_hand = false;    // has to be readable at once, always: never goes into a store's cold storage
 };
 
 class ColdStorage;

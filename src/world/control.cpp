@@ -1,6 +1,9 @@
 #include "world/control.h"
 
+#include <algorithm>
 #include <chrono>
+#include <condition_variable>
+#include <mutex>
 
 #include "base/error.h"
 
@@ -15,6 +18,15 @@ void WorkControl::check() const {
 
 void WorkControl::advance(std::uint64_t bytes) const {
     if (moved) moved(bytes);
+    check();
+}
+
+void WorkControl::pause(Duration duration) const {
+    std::mutex mutex;
+    std::condition_variable_any woken;
+    std::unique_lock lock(mutex);
+    const SteadyTime now = std::chrono::time_point_cast<Duration>(std::chrono::steady_clock::now());
+    woken.wait_until(lock, stop, std::min(deadline, now + duration), [] { return false; });
     check();
 }
 

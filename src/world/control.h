@@ -20,6 +20,8 @@ struct WorkControl {
     void check() const;
     // Reports `bytes`, then `check()`.
     void advance(std::uint64_t bytes) const;
+    // Lets the time pass; ends early as `check` does.
+    void pause(Duration duration) const;
 };
 
 }  // namespace lifeboat

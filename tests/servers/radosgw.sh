@@ -1,8 +1,10 @@
 #!/bin/bash
 # radosgw.sh DIR PORT: an S3 server that checks signatures. Ceph's gateway over one monitor and one object daemon that keeps
-# everything in memory; uses PORT to PORT+19 of 127.0.0.1. CLOCK="-2 hours" lets the gateway live at another time.
+# everything in memory; uses PORT to PORT+19 of 127.0.0.1. CLOCK="-2 hours" lets the gateway live at another time. With COLD=1
+# it has the storage classes GLACIER and DEEP_ARCHIVE, and cold_storage.py, our stand-in for what Ceph does not do, in front.
 . "$(dirname "$0")/common.sh"
-needs radosgw:radosgw ceph-mon:ceph-mon ceph-osd:ceph-osd ceph:ceph-common monmaptool:ceph-common curl:curl ${CLOCK:+faketime:faketime}
+stand_in=$(realpath "$(dirname "$0")/cold_storage.py")
+needs radosgw:radosgw ceph-mon:ceph-mon ceph-osd:ceph-osd ceph:ceph-common monmaptool:ceph-common curl:curl ${CLOCK:+faketime:faketime} ${COLD:+python3:python3}
 setup "$@"
 
 cluster=$dir/ceph.conf
@@ -24,7 +26,7 @@ ms_mon_client_mode = crc
 ms_bind_msgr1 = false
 ms_bind_ipv6 = false
 ms_bind_port_min = $((port + 2))
-ms_bind_port_max = $((port + 19))
+ms_bind_port_max = $((port + 18))
 run_dir = $dir/run
 admin_socket = $dir/run/\$name.\$pid.asok
 log_file = $dir/log/\$name.log
@@ -72,10 +74,24 @@ until_true 100 timeout 5 ceph osd new "$(cat "$dir/osd/fsid")" 0
 ceph-osd -i 0 -f &
 osd_is_up() { timeout 5 ceph osd stat | grep -q '1 up'; }
 until_true 100 osd_is_up
+if [ -n "${COLD:-}" ]; then
+    radosgw-admin -n client.rgw user list  # makes the zone
+    for class in GLACIER DEEP_ARCHIVE; do
+        radosgw-admin -n client.rgw zonegroup placement add --rgw-zonegroup default --placement-id default-placement --storage-class $class
+        radosgw-admin -n client.rgw zone placement add --rgw-zone default --placement-id default-placement --storage-class $class \
+            --data-pool default.rgw.cold.data
+    done
+fi
 ${CLOCK:+faketime -f "$CLOCK"} radosgw -n client.rgw -f &
 until_true 600 answers "http://127.0.0.1:$port/"
 
 key=LIFEBOATTESTKEY secret=lifeboat+test/secret=of=no=value
 radosgw-admin -n client.rgw user create --uid=test --display-name=test --access-key=$key --secret-key=$secret
 ${CLOCK:+faketime -f "$CLOCK"} curl -sSf -X PUT --aws-sigv4 aws:amz:default:s3 -u "$key:$secret" -H 'x-amz-content-sha256: UNSIGNED-PAYLOAD' "http://127.0.0.1:$port/vault"
-ready S3_ENDPOINT="http://127.0.0.1:$port" S3_BUCKET=vault S3_KEY_ID=$key S3_KEY="$secret"
+service=$port
+if [ -n "${COLD:-}" ]; then
+    service=$((port + 19))
+    python3 "$stand_in" "$service" "$port" "$dir" &
+    until_true 100 answers "http://127.0.0.1:$service/"
+fi
+ready S3_ENDPOINT="http://127.0.0.1:$service" S3_BUCKET=vault S3_KEY_ID=$key S3_KEY="$secret"

@@ -542,7 +542,8 @@ TEST_CASE("backup.verify looks at every copy, notes the level beside it and name
                {"level", "readable"},
                {"signatures",
                 {{{"store", "nas"}, {"signature", "unsigned"}}, {{"store", "offsite"}, {"signature", "unsigned"}}}},
-               {"problems", Json::array()}});
+               {"problems", Json::array()},
+               {"archived", Json::array()}});
     Context here = harbour.context(Json::object());
     for (const Candidate& candidate : harbour.action("backup.select").survey(here).candidates)
         CHECK(candidate.verified == "readable");

@@ -100,3 +100,19 @@ TEST_CASE("the limit of age counts back from the newest acceptable data") {
             .eligible.size() == 1);
     CHECK(select_backups(entries, {.now = noon, .max_age = std::chrono::hours(24)}).eligible.empty());
 }
+
+TEST_CASE("of one backup the copies at hand come first, but the newest backup wins though it is archived") {
+    std::vector<CatalogueEntry> entries{
+        entry_of("2026-02-09T02:00:00Z", "nas"), entry_of("2026-02-09T02:00:00Z", "offsite"),
+        entry_of("2026-02-10T02:00:00Z", "nas"), entry_of("2026-02-08T02:00:00Z", "nas")};
+    entries[0].cold = {.state = Thaw::frozen, .objects = 2, .takes = std::chrono::hours(5)};
+    entries[2].cold = {.state = Thaw::thawing, .objects = 1, .takes = std::chrono::hours(5)};
+    CHECK(told(select_backups(entries, {.now = noon})) ==
+          std::vector<std::string>{"2026-02-10T02-00-00Z nas", "2026-02-09T02-00-00Z offsite",
+                                   "2026-02-09T02-00-00Z nas", "2026-02-08T02-00-00Z nas"});
+    CHECK(told(select_backups(entries, {.now = noon, .archived = false})) ==
+          std::vector<std::string>{
+              "2026-02-09T02-00-00Z offsite", "2026-02-08T02-00-00Z nas",
+              "not 2026-02-10T02-00-00Z nas: it lies in cold storage (1 object), which is not to be waited for",
+              "not 2026-02-09T02-00-00Z nas: it lies in cold storage (2 objects), which is not to be waited for"});
+}

@@ -226,12 +226,14 @@ TEST_CASE("an object in cold storage says so, and is asked for once") {
                    ? ObjectFault{.answer = canned(403, "", "<Error><Code>InvalidObjectState</Code></Error>")}
                    : ObjectFault{};
     });
-    S3Store store("vault", options_for(server));
+    S3Options options = options_for(server);
+    options.thaw = {.speed = ThawSpeed::bulk, .days = 3};
+    S3Store store("vault", options);
     CHECK(read_of(store, "dump").error->code == ErrorCode::archived);
     ColdStorage* cold = static_cast<Store&>(store).cold_storage();
     REQUIRE(cold != nullptr);
     CHECK(cold->thaw_state("dump", {}).state == Thaw::frozen);
-    cold->request_thaw("dump", {.days = 3, .speed = ThawSpeed::bulk}, {});
+    cold->request_thaw("dump", {});
     const ObjectRequest asked = server.requests().back();
     CHECK(asked.method == "POST");
     CHECK(asked.query.contains("restore"));
@@ -240,7 +242,7 @@ TEST_CASE("an object in cold storage says so, and is asked for once") {
           "</RestoreRequest>");
     server.extra_headers += "x-amz-restore: ongoing-request=\"true\"\r\n";
     CHECK(cold->thaw_state("dump", {}).state == Thaw::thawing);
-    cold->request_thaw("dump", {}, {});
+    cold->request_thaw("dump", {});
     CHECK(server.requests().back().method == "HEAD");
     server.extra_headers =
         "x-amz-storage-class: GLACIER\r\n"
@@ -248,6 +250,43 @@ TEST_CASE("an object in cold storage says so, and is asked for once") {
     const ThawState thawed = cold->thaw_state("dump", {});
     CHECK(thawed.state == Thaw::ready);
     CHECK(thawed.until == parse_timestamp("2012-12-21T00:00:00Z"));
+}
+
+TEST_CASE("how long it takes to thaw an object is what the service states, unless the site knows better") {
+    const auto hours = [](ThawTerms terms, std::string_view cold_class) {
+        S3Options options{.bucket = "vault"};
+        options.thaw = terms;
+        return to_text(S3Store("vault", options).thaw_takes(cold_class));
+    };
+    CHECK(hours({.speed = ThawSpeed::bulk}, "GLACIER") == "12h");
+    CHECK(hours({}, "GLACIER") == "5h");
+    CHECK(hours({.speed = ThawSpeed::expedited}, "GLACIER") == "5m");
+    CHECK(hours({.speed = ThawSpeed::bulk}, "DEEP_ARCHIVE") == "2d");
+    CHECK(hours({}, "DEEP_ARCHIVE") == "12h");
+    CHECK(hours({.speed = ThawSpeed::bulk, .takes = std::chrono::hours(3)}, "DEEP_ARCHIVE") == "3h");
+}
+
+TEST_CASE("what has to stay at hand never goes into cold storage") {
+    ObjectServer server("vault");
+    const auto class_of_write = [&](const std::string& storage_class, bool at_hand, std::size_t size) {
+        S3Options options = options_for(server);
+        options.storage_class = storage_class;
+        options.multipart_above = Bytes{100};
+        S3Store("vault", options).write("key", content_of(std::string(size, 'x')), {.at_hand = at_hand}, {});
+        std::string seen;
+        for (const ObjectRequest& request : server.requests())
+            if (request.method == "PUT" || request.query.contains("uploads")) {
+                const auto found = request.headers.find("x-amz-storage-class");
+                if (!request.query.contains("partNumber")) seen = found == request.headers.end() ? "" : found->second;
+            }
+        return seen;
+    };
+    for (const std::size_t size : {std::size_t{10}, std::size_t{1000}}) {
+        CHECK(class_of_write("GLACIER", false, size) == "GLACIER");
+        CHECK(class_of_write("GLACIER", true, size).empty());
+        CHECK(class_of_write("DEEP_ARCHIVE", true, size).empty());
+        CHECK(class_of_write("STANDARD_IA", true, size) == "STANDARD_IA");
+    }
 }
 
 TEST_CASE("a service without conditional writes is told apart, and still does not replace what was there") {
