@@ -16,6 +16,7 @@ ActionList backup_actions(const ActionWorld& world) {
     list.push_back(backup_fetch(world));
     list.push_back(backup_verify(world));
     list.push_back(backup_prune(world));
+    list.push_back(backup_audit(world));
     return list;
 }
 

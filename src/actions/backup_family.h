@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "actions/family.h"
+#include "backup/audit.h"
 #include "backup/encryption.h"
 #include "backup/selection.h"
 #include "backup/work.h"
@@ -21,6 +22,7 @@ std::unique_ptr<Action> backup_select(const ActionWorld& world);
 std::unique_ptr<Action> backup_fetch(const ActionWorld& world);
 std::unique_ptr<Action> backup_verify(const ActionWorld& world);
 std::unique_ptr<Action> backup_prune(const ActionWorld& world);
+std::unique_ptr<Action> backup_audit(const ActionWorld& world);
 
 // A store that tries again, and keeps to its rate; what it tries again is said to `log`, which may be empty. Throws
 // Error{refused} outside of a drill's sandbox, Error{invalid_file} for fields that cannot be, and what its secrets
@@ -45,6 +47,8 @@ std::optional<Ed25519Signer> signing_key_of(const ActionWorld& world, const Back
 const BackupSet& backup_set(const ActionWorld& world, const Context& context);
 // Refers to `context`, which must outlive it.
 BackupWork work_of(const Context& context);
+// What the site says of the set and of its stores.
+AuditRequest audit_request(const ActionWorld& world, const BackupSet& set, Timestamp now);
 
 // Arguments that were not given and those that are not known yet (null) are both empty here.
 std::string text_argument(const Context& context, const char* name);

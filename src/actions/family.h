@@ -36,7 +36,7 @@ ActionList files_actions(const ActionWorld& world);     // files.snapshot, files
 ActionList sqlite_actions(const ActionWorld& world);    // sqlite.check, sqlite.restore
 ActionList postgres_actions(const ActionWorld& world);  // postgres.assess, .fence, .restore, .swap, .unfence, .drop
 ActionList sql_actions(const ActionWorld& world);       // sql.check, sql.fingerprint, fault.sql
-ActionList backup_actions(const ActionWorld& world);    // backup.create, .select, .fetch, .verify, .prune
+ActionList backup_actions(const ActionWorld& world);    // backup.create, .select, .fetch, .verify, .prune, .audit
 
 // The resource types and what a target is, beside the actions that use them.
 std::vector<ResourceSpec> service_resources();   // command

@@ -290,21 +290,8 @@ int pin(const Work& work) {
 }
 
 Audit audit_of(const Work& work) {
-    AuditRequest request{.set = work.set().name,
-                         .max_age = work.set().max_age,
-                         .encrypts = !work.set().encrypt.is_null(),
-                         .signs = !work.set().sign.is_null() || !work.set().trust.empty(),
-                         .now = work.session().clock.now()};
-    const auto text_in = [](const Json& fields, const char* name) {
-        const auto found = fields.find(name);
-        return found != fields.end() && found->is_string() ? found->get<std::string>() : std::string();
-    };
-    for (const std::string& name : work.set().to) {
-        const ResolvedResource store = work.world().resources.named(name);
-        request.stores.push_back(
-            {.name = name, .media = text_in(store.fields, "media"), .location = text_in(store.fields, "location")});
-    }
-    return audit_backups(request, work.catalogue(work.stores()));
+    return audit_backups(audit_request(work.world(), work.set(), work.session().clock.now()),
+                         work.catalogue(work.stores()));
 }
 
 // A set that cannot be looked at would not save the day, and the others are judged all the same.

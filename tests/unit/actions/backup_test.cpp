@@ -567,6 +567,39 @@ TEST_CASE("backup.verify looks at every copy, notes the level beside it and name
           }).code == ErrorCode::no_candidate);
 }
 
+TEST_CASE("backup.audit fails until every rule holds, and says which do not") {
+    Harbour harbour;
+    harbour.add_resource("nas", "local",
+                         {{"path", (harbour.folder / "nas").string()}, {"media", "disk"}, {"location", "onsite"}});
+    harbour.add_resource("offsite", "local",
+                         {{"path", (harbour.folder / "offsite").string()}, {"media", "tape"}, {"location", "offsite"}});
+    harbour.open();
+    const Outputs made = harbour.save();
+    try {
+        harbour.act("backup.audit");
+        FAIL("nothing was thrown");
+    } catch (const Error& error) {
+        CHECK(error.code == ErrorCode::check_failed);
+        CHECK(error.details.at("newest") == made.at("id"));
+    }
+    const Outputs said = harbour.act("backup.audit", {{"required", false}});
+    CHECK(said.at("holds") == false);
+    std::map<std::string, bool> rules;
+    for (const Json& finding : said.at("findings"))
+        rules[finding.at("rule")] = finding.at("holds");
+    CHECK(rules.at("copies"));
+    CHECK(rules.at("media"));
+    CHECK(rules.at("offsite"));
+    CHECK_FALSE(rules.at("verified"));
+    CHECK_FALSE(rules.at("restored"));
+    harbour.sets["shop"].max_age = std::chrono::hours(2);
+    harbour.open();
+    harbour.act("backup.verify", {{"level", "restored"}});
+    const Outputs now = harbour.act("backup.audit", {{"required", false}});
+    for (const Json& finding : now.at("findings"))
+        if (finding.at("rule") != "encrypted") CHECK(finding.at("holds") == true);
+}
+
 TEST_CASE("PostgreSQL goes through create, damage and fetch, its password nowhere") {
     Harbour harbour;
     const fs::path cluster = harbour.folder / "cluster";
