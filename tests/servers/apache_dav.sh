@@ -41,6 +41,7 @@ SSLCertificateFile $dir/tls/server.pem
 SSLCertificateKeyFile $dir/tls/server.key
 KeepAlive On
 MaxKeepAliveRequests 0
+LimitRequestBody 0
 <Directory $dir/data>
   Dav On
   FileETag MTime Size
