@@ -14,7 +14,7 @@ namespace lifeboat {
 namespace {
 
 constexpr std::uint64_t range_size = 4u << 20;
-constexpr std::size_t most_readers = 4;
+constexpr std::size_t most_readers = 8;
 constexpr std::size_t most_held = 8;  // ranges, on their way or waiting for their turn
 
 class OrderedRead {
@@ -30,9 +30,10 @@ class OrderedRead {
         for (std::size_t i = 0; i < readers; ++i)
             threads.emplace_back([this] { fetch_ranges(); });
         for (std::uint64_t turn = 0; turn < count(); ++turn) {
-            const auto bytes = take(turn);
+            auto bytes = take(turn);
             if (!bytes) return ReadEnd::changed;
             sink(*bytes);
+            give_back(std::move(*bytes), turn);
         }
         return ReadEnd::complete;
     }
@@ -64,22 +65,31 @@ class OrderedRead {
         moved_on_.wait(lock, [&] { return changed_ || arrived_.contains(turn) || (trouble_ && trouble_at_ <= turn); });
         if (changed_) return std::nullopt;
         if (!arrived_.contains(turn)) std::rethrow_exception(trouble_);
-        auto node = arrived_.extract(turn);
+        return std::move(arrived_.extract(turn).mapped());
+    }
+
+    // The same few blocks of memory go round: new ones would cost as much as the hashing of what is in them.
+    void give_back(std::vector<std::byte> bytes, std::uint64_t turn) {
+        const std::lock_guard lock(mutex_);
+        spare_.push_back(std::move(bytes));
         taken_ = turn + 1;
         moved_on_.notify_all();
-        return std::move(node.mapped());
     }
 
     void fetch_ranges() {
         for (;;) {
             std::uint64_t range = 0;
+            std::vector<std::byte> bytes;
             {
                 std::unique_lock lock(mutex_);
                 moved_on_.wait(lock, [&] { return over_ || next_ == count() || next_ < taken_ + most_held; });
                 if (over_ || next_ == count()) return;
                 range = next_++;
+                if (!spare_.empty()) {
+                    bytes = std::move(spare_.back());
+                    spare_.pop_back();
+                }
             }
-            std::vector<std::byte> bytes;
             bool changed = false;
             std::exception_ptr trouble;
             try {
@@ -106,6 +116,7 @@ class OrderedRead {
     ReadEnd fetch(std::uint64_t range, std::vector<std::byte>& bytes) {
         const std::uint64_t from = offset_ + range * range_size;
         const std::uint64_t length = std::min(range_size, size_ - from);
+        bytes.clear();
         bytes.reserve(length);
         return store_.read(
             key_, ReadRange{.offset = from, .length = length, .validator = validator_},
@@ -123,9 +134,10 @@ class OrderedRead {
     std::mutex mutex_;
     std::condition_variable moved_on_;
     std::map<std::uint64_t, std::vector<std::byte>> arrived_;  // by their number
-    std::uint64_t next_ = 0;                                   // to be fetched
-    std::uint64_t taken_ = 0;                                  // so many are consumed
-    std::exception_ptr trouble_;                               // with the foremost range
+    std::vector<std::vector<std::byte>> spare_;
+    std::uint64_t next_ = 0;      // to be fetched
+    std::uint64_t taken_ = 0;     // so many are consumed
+    std::exception_ptr trouble_;  // with the foremost range
     std::uint64_t trouble_at_ = 0;
     bool changed_ = false;
     bool over_ = false;
