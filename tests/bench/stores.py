@@ -165,9 +165,7 @@ class Bench:
                                                      ("OpenSSH sftp", self.sftp(path, port))])
 
     def with_delay(self):
-        shutil.rmtree(self.folder / "nas")
         s3_port = urllib.parse.urlsplit(self.s3["S3_ENDPOINT"]).port
-        random_file(self.folder / "source" / "file", self.wish.delayed_size)
         key = f"plain/{self.site().backup('plain')['outputs']['id']}/source/source.tar"
         with Delay(s3_port, self.wish.delay_ms) as s3, Delay(self.sshd.port, self.wish.delay_ms) as sftp:
             self.site({"s3": s3, "sftp": sftp})
@@ -214,19 +212,25 @@ def main():
     parser.add_argument("--size", type=int, default=1024, help="MiB on loopback")
     parser.add_argument("--delayed-size", type=int, default=256, help="MiB through the delay")
     parser.add_argument("--delay-ms", type=int, default=40, help="round trip")
-    parser.add_argument("--only", choices=["loopback", "encryption", "delay", "listing"], action="append")
+    parser.add_argument("--only", choices=sorted(PARTS), action="append")
     wish = parser.parse_args()
+    for name in wish.only or PARTS:
+        part(name, wish)
+
+
+def part(name, wish):
+    """With servers of its own: the small S3 server has room for one of these sizes."""
     memory = "/dev/shm" if os.path.isdir("/dev/shm") else None
     with tempfile.TemporaryDirectory(dir=memory) as folder:
         folder = pathlib.Path(folder)
         os.chmod(folder, 0o755)
         (folder / "source").mkdir()
-        random_file(folder / "source" / "file", wish.size)
+        random_file(folder / "source" / "file", wish.delayed_size if name == "delay" else wish.size)
         with Server("radosgw.sh", folder / "s3") as s3, Server("apache_dav.sh", folder / "dav_server") as dav, Sshd(folder / "sshd") as sshd:
-            bench = Bench(folder, s3, dav, sshd, wish)
-            for name, part in (("loopback", bench.on_loopback), ("encryption", bench.encryption), ("delay", bench.with_delay), ("listing", bench.listing)):
-                if not wish.only or name in wish.only:
-                    part()
+            PARTS[name](Bench(folder, s3, dav, sshd, wish))
+
+
+PARTS = {"loopback": Bench.on_loopback, "delay": Bench.with_delay, "encryption": Bench.encryption, "listing": Bench.listing}
 
 
 main()
